@@ -1,0 +1,1 @@
+"""What citgit talks about: immutable values, no effects."""
