@@ -1,0 +1,254 @@
+"""What flows need from the world, as Protocols; adapters implement them, `wiring` chooses, tests fake them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Protocol
+
+from citgit.model.plan import Ended, Plan, Probe
+
+Oid = str
+"""A SHA-1 object name, 40 lower-case hex digits."""
+
+EMPTY_TREE: Oid = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+
+
+class Clock(Protocol):
+    """Time. Nothing is judged by `now`; leases are timed by the other two."""
+
+    def now(self) -> int:
+        """Unix seconds, shown to people."""
+
+    def monotonic(self) -> float:
+        """Seconds on a clock that never steps: what an observer times with."""
+
+    def boottime(self) -> float:
+        """Seconds that count while the machine sleeps too: what a holder times its own lease with."""
+
+    def sleep(self, seconds: float) -> None:
+        """Waits."""
+
+
+class Entropy(Protocol):
+    """Randomness."""
+
+    def nonce(self) -> str:
+        """128 random bits as 32 hex digits."""
+
+    def build_id(self) -> str:
+        """A new UUIDv7."""
+
+    def uniform(self, low: float, high: float) -> float:
+        """A number between `low` and `high`, for jitter."""
+
+
+class Signer(Protocol):
+    """A signing key and the name it speaks for."""
+
+    @property
+    def public_key(self) -> str:
+        """"ssh-ed25519 AAAA…", without a comment."""
+
+    def sign(self, payload: bytes) -> str:
+        """The armored SSHSIG over `payload` in the namespace `git`. Raises BadSignature if the key cannot sign."""
+
+
+class Verifier(Protocol):
+    """Checks SSHSIGs."""
+
+    def signer(self, payload: bytes, signature: str) -> str:
+        """The public key that made `signature` over `payload` in the namespace `git`. Raises BadSignature."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry of a tree: mode 0o100644, 0o100755, 0o120000, 0o040000 or 0o160000."""
+
+    name: str
+    mode: int
+    oid: Oid
+
+
+class Objects(Protocol):
+    """A local object store: what has been fetched, and what waits to be pushed."""
+
+    def read(self, oid: Oid, *, limit: int = 1 << 24) -> tuple[str, bytes]:
+        """Type ("commit", "tree", "blob") and bytes. Raises NotFound; Refused if larger than `limit` bytes."""
+
+    def has(self, oid: Oid) -> bool:
+        """Whether the object is here."""
+
+    def write(self, kind: str, data: bytes) -> Oid:
+        """Stores an object and returns its name."""
+
+    def tree(self, oid: Oid) -> list[Entry]:
+        """The entries of a tree. Raises NotFound."""
+
+    def write_tree(self, entries: Iterable[Entry]) -> Oid:
+        """Stores a tree (entries in any order) and returns its name."""
+
+
+class Answer(Enum):
+    """What is known of one pushed ref.
+
+    UNKNOWN: it may have happened, may happen later, or never. STALE: the lease did not hold.
+    DENIED: the host refuses this for good (hook, permission, namespace).
+    """
+
+    DONE = "done"
+    STALE = "stale"
+    DENIED = "denied"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """One compare-and-swap: `old` None means the ref must not exist; `new` None deletes it."""
+
+    ref: str
+    old: Oid | None
+    new: Oid | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """The answer to one update, with the host's words."""
+
+    update: Update
+    answer: Answer
+    message: str = ""
+
+
+class Remote(Protocol):
+    """A state repository, seen from one client. Each ref is compared and swapped on its own."""
+
+    @property
+    def url(self) -> str:
+        """Where it is, for messages."""
+
+    def fetch(self, prefixes: Sequence[str]) -> dict[str, Oid]:
+        """The refs whose names start with one of `prefixes` (each ends in "/", or is a full ref name).
+
+        Their objects are in the local store afterwards. Refs outside the grammar are in the answer too.
+        Raises RemoteAway if the host did not answer, Refused if it does not let us read.
+        """
+
+    def push(self, updates: Sequence[Update]) -> list[Pushed]:
+        """Tries each update, independently of the others; one answer each, in order. Never raises RemoteAway."""
+
+
+class Tips(Protocol):
+    """What this client remembers of the refs it saw: survives restarts and an emptied host."""
+
+    def load(self) -> dict[str, Oid]:
+        """All remembered tips by ref."""
+
+    def save(self, changes: Mapping[str, Oid | None]) -> None:
+        """Remembers tips; None forgets one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entrusted:
+    """A journalled push: what was about to be sent. `settled` ones are removed."""
+
+    ref: str
+    old: Oid | None
+    new: Oid
+    commits: tuple[bytes, ...]
+    kind: str
+
+
+class Journal(Protocol):
+    """Every push is written here, durably, before it is sent (PROTOCOL §4)."""
+
+    def add(self, entry: Entrusted) -> None:
+        """Durable when it returns. Raises NodeFull if it cannot be written."""
+
+    def entries(self) -> list[Entrusted]:
+        """What was added and not yet settled, oldest first."""
+
+    def settle(self, new: Oid) -> None:
+        """Forgets the entry whose new tip this is: its end is known."""
+
+    def claims(self) -> set[Oid]:
+        """The oids of all claims that this worker ever sent and that are still of interest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A commit of a source repository and its committer date in ms since the epoch."""
+
+    commit: Oid
+    time: int
+
+
+class Sources(Protocol):
+    """The node's mirrors of source repositories; reading config from them, checking out of them."""
+
+    def heads(self, url: str) -> dict[str, Oid]:
+        """The branches of the repository, by short name, fetched now. Raises RemoteAway, Refused."""
+
+    def fetch(self, url: str, commit: Oid, ref: str = "") -> Revision:
+        """Makes the commit available locally. Raises NotYet if the host does not have it, RemoteAway, Refused."""
+
+    def files(self, url: str, commit: Oid, paths: Sequence[str]) -> dict[str, bytes]:
+        """The contents of those `paths` that exist in the fetched commit (a path ending in "/" = *.toml in it)."""
+
+    def changed(self, url: str, old: Oid | None, new: Oid) -> list[str] | None:
+        """The paths that differ between two fetched commits; None if that cannot be told."""
+
+    def checkout(self, url: str, commit: Oid, target: Path, *, submodules: bool) -> list[Path]:
+        """A fresh checkout at `target`; the paths it needs read access to besides. Raises NotYet, Refused."""
+
+    def tree(self, url: str, commit: Oid) -> Oid:
+        """The tree of a fetched commit: what decides whether two revisions are the same."""
+
+
+class Executor(Protocol):
+    """How a command runs. All state is in `plan.directory`, so that a restarted worker adopts what runs."""
+
+    @property
+    def name(self) -> str:
+        """As in `place.executor`."""
+
+    def probe(self) -> Probe:
+        """Whether it works on this node."""
+
+    def start(self, plan: Plan) -> None:
+        """Starts the command and returns at once. Raises Errored if it cannot be started."""
+
+    def poll(self, plan: Plan) -> Ended | None:
+        """None while it runs; also captures times and enforces limits, so call it often while it runs."""
+
+    def stop(self, plan: Plan, why: str) -> None:
+        """Asks the command and all its descendants to end, then makes them; `poll` tells when they have."""
+
+    def clean(self, plan: Plan) -> None:
+        """Leaves no process behind; the attempt's files stay."""
+
+
+class Trigger(Protocol):
+    """Something that notices that a build is due."""
+
+    @property
+    def name(self) -> str:
+        """As in [trigger.NAME] of team.toml."""
+
+    def due(self) -> list[tuple[str, Oid | None, Oid]]:
+        """(branch, old, new) of what changed since it was last asked."""
+
+
+class Store(Protocol):
+    """A binary repository: content-addressed, never overwritten."""
+
+    def put(self, path: Path) -> str:
+        """Keeps the file; returns its sha256."""
+
+    def get(self, sha256: str, target: Path) -> None:
+        """Writes the content to `target`, checked against the digest. Raises NotFound, Refused."""
+
+    def has(self, sha256: str) -> bool:
+        """Whether the content is there."""

@@ -1,0 +1,48 @@
+"""What an executor is told and what it answers; kept as JSON files in the attempt's directory."""
+
+from __future__ import annotations
+
+import msgspec
+
+from citgit.model.record import Exit, Usage
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt, ready to run. Paths are absolute; `seconds` of wall time, `output` bytes of out plus err.
+
+    `directory` belongs to the attempt and outlives the worker: everything an executor needs to adopt the
+    attempt after a restart is in it. `directory/log/` is the root component of the log tree.
+    """
+
+    build: str
+    claim: str
+    directory: str
+    workspace: str
+    command: tuple[str, ...]
+    cwd: str
+    env: dict[str, str]
+    seconds: int
+    output: int
+    network: bool = True
+    executor: str = "process"
+    read_only: tuple[str, ...] = ()
+    memory: int = 0
+
+
+class Ended(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How the command of an attempt ended; `error` says why it could not be run or was stopped by the system."""
+
+    exit: Exit = Exit()
+    usage: Usage = Usage()
+    started: int = 0
+    ended: int = 0
+    limit: str = ""
+    error: str = ""
+
+
+class Probe(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether an executor can be used here, and if not, why."""
+
+    ok: bool
+    reason: str = ""
+    isolated: bool = False
