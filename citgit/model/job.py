@@ -172,3 +172,12 @@ class CitToml(_Config, frozen=True, kw_only=True):
 
     source: dict[str, NamedSource] = {}
     job: dict[str, Job] = {}
+
+
+class ResolvedJob(msgspec.Struct, frozen=True, kw_only=True):
+    """One build's worth of a job: `extends` applied, one `cell` of the matrix chosen, `parameters` filled in."""
+
+    name: str
+    cell: dict[str, str]
+    parameters: dict[str, Value]
+    job: Job

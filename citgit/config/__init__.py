@@ -1,0 +1,1 @@
+"""Config: cit.toml and team.toml as typed values, or all their faults at once."""

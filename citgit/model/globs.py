@@ -1,0 +1,81 @@
+"""Globs over branches and paths, as every list of patterns in config means them.
+
+`*` and `?` stay within one part between slashes, `**` as a whole part stands for any number of parts, `[a-c]`
+and `[!a]` are sets; a trailing slash means everything below. Patterns match from the root, upper and lower
+case differ. In a list the last pattern that matches decides, and one with a leading `!` decides against;
+a list that begins with `!` starts from everything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+
+def matches(patterns: Sequence[str], path: str) -> bool:
+    """Whether the list `patterns` selects `path`."""
+    chosen = bool(patterns) and patterns[0].startswith("!")
+    for pattern in patterns:
+        against = pattern.startswith("!")
+        if against == chosen and _expression(pattern[against:]).fullmatch(path):
+            chosen = not against
+    return chosen
+
+
+def matches_any(patterns: Sequence[str], paths: Iterable[str]) -> bool:
+    """Whether `patterns` select at least one of `paths`."""
+    return any(matches(patterns, path) for path in paths)
+
+
+def matches_branch(patterns: Sequence[str], branch: str) -> bool:
+    """The same for a branch, where a lone `*` means every branch, with slashes in its name or without."""
+    return matches(["**" if pattern == "*" else pattern for pattern in patterns], branch)
+
+
+@lru_cache(maxsize=1024)
+def _expression(pattern: str) -> re.Pattern[str]:
+    parts = (pattern + "**" if pattern.endswith("/") else pattern).split("/")
+    text = ""
+    for index, part in enumerate(parts):
+        last = index == len(parts) - 1
+        if part == "**":
+            # Runs of ** mean the same as one; two in a row would make the search explode.
+            if index and parts[index - 1] == "**":
+                continue
+            rest = all(later == "**" for later in parts[index:])
+            text += ".+" if rest else "(?:[^/]+/)*"
+            if rest:
+                break
+        else:
+            text += _part(part) + ("" if last else "/")
+    return re.compile(text, re.DOTALL)
+
+
+def _part(part: str) -> str:
+    text, at = "", 0
+    while at < len(part):
+        char = part[at]
+        end = part.find("]", at + 2) if char == "[" else -1
+        if char == "*":
+            # An atomic "as little as needed" is enough: the last * of a part takes what is left.
+            text += "" if text.endswith("[^/]*") else "[^/]*"
+        elif char == "?":
+            text += "[^/]"
+        elif end > 0:
+            text += _set(part[at + 1 : end])
+            at = end
+        else:
+            text += re.escape(char)
+        at += 1
+    return text
+
+
+def _set(inside: str) -> str:
+    against = inside[0] in "!^" and len(inside) > 1
+    members = re.sub(r"([\\\[\]^&~|])", r"\\\1", inside[against:])
+    try:
+        re.compile(f"[{members}]")
+    except re.error:
+        return re.escape(f"[{inside}]")
+    return f"[^/{members}]" if against else f"(?!/)[{members}]"
