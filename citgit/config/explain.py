@@ -63,7 +63,7 @@ KEYS: dict[str, str] = {
     "Limits.attempts": "How often a build is tried when nodes are lost.",
     "Limits.queue": "How long a build may wait.",
     "Parameter.type": "The type of its values.",
-    "Parameter.default": "The value if none is given; left out: one must be given, unless an empty text is allowed.",
+    "Parameter.default": "The value if none is given; left out: one must be given, if empty text is none.",
     "Parameter.choices": "The only values allowed; left out: any of the type.",
     "Team.protected": "The branch whose team.toml counts.",
     "Team.person": "People, by name.",
