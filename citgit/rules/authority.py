@@ -1,0 +1,131 @@
+"""Who may do what under one policy: keys to actors, actors to standings; default deny."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+
+from citgit.model.names import HERE
+from citgit.model.policy import PolicyView
+from citgit.model.record import CauseKind, Request
+from citgit.model.team import Role, Team
+from citgit.rules.lifecycle import Who
+
+
+def speaks_for(policy: PolicyView, actor: str, key: str) -> bool:
+    """Whether `key` is one of the actor's ("person:anna", "agent:lab1") and not revoked."""
+    if key in policy.revoked:
+        return False
+    kind, _, name = actor.partition(":")
+    if kind == "person" and name in policy.team.person:
+        return key in (_bare(one) for one in policy.team.person[name].keys)
+    if kind == "agent" and name in policy.team.agent:
+        return key == _bare(policy.team.agent[name].key)
+    return False
+
+
+def actor_of(team: Team, key: str) -> str:
+    """The actor that owns the key, or "" for a stranger."""
+    for name, person in team.person.items():
+        if key in (_bare(one) for one in person.keys):
+            return f"person:{name}"
+    for name, agent in team.agent.items():
+        if key == _bare(agent.key):
+            return f"agent:{name}"
+    return ""
+
+
+def selected(team: Team, actor: str, selectors: Iterable[str]) -> bool:
+    """Whether one of the selectors (a name, "@group", "@agents", "@people") means this actor."""
+    kind, _, name = actor.partition(":")
+    for selector in selectors:
+        if selector == name and (name in team.person if kind == "person" else name in team.agent):
+            return True
+        if kind == "agent" and selector == "@agents" and name in team.agent:
+            return True
+        if kind == "person" and name in team.person:
+            groups = team.person[name].groups
+            if selector == "@people" or (selector.startswith("@") and selector[1:] in groups):
+                return True
+    return False
+
+
+def has_role(team: Team, actor: str, role: Role) -> bool:
+    """Whether the actor is a person with that role; an admin may do what a maintainer may."""
+    kind, _, name = actor.partition(":")
+    if kind != "person" or name not in team.person:
+        return False
+    roles = team.person[name].roles
+    return role in roles or (role is Role.MAINTAIN and Role.ADMIN in roles)
+
+
+def may_claim(team: Team, actor: str, pool: str, owner: str) -> bool:
+    """Whether the actor may take builds of the pool; in the pool `here` that is the build's own requester."""
+    if pool == HERE:
+        return actor == owner and has_role(team, actor, Role.REQUEST)
+    kind, _, name = actor.partition(":")
+    if kind != "agent" or name not in team.agent or pool not in team.pool:
+        return False
+    return pool in team.agent[name].pools and selected(team, actor, team.pool[pool].claim)
+
+
+def may_maintain(team: Team, actor: str, pool: str) -> bool:
+    """Whether the actor is a maintainer of the pool: an admin, or one whom the pool names and who has the role."""
+    if has_role(team, actor, Role.ADMIN):
+        return True
+    return (
+        pool in team.pool
+        and has_role(team, actor, Role.MAINTAIN)
+        and selected(team, actor, team.pool[pool].maintain)
+    )
+
+
+def may_speak(team: Team, actor: str, principal: str) -> bool:
+    """Whether the actor may speak for a trigger."""
+    trigger = team.trigger.get(principal.removeprefix("trigger:"))
+    return principal.startswith("trigger:") and trigger is not None and selected(team, actor, trigger.keys)
+
+
+def may_vouch(team: Team, actor: str, principal: str) -> bool:
+    """Whether the actor's word for who pushed counts (a hook behind authenticated ssh)."""
+    trigger = team.trigger.get(principal.removeprefix("trigger:"))
+    return trigger is not None and selected(team, actor, trigger.vouches)
+
+
+def may_request(team: Team, actor: str, pool: str, request: Request) -> bool:
+    """Whether the actor may ask for this build; a promised one rests on its promise alone."""
+    if request.cause.kind is CauseKind.PROMISE:
+        return bool(actor)
+    if pool == HERE:
+        return request.cause.kind is CauseKind.PERSON and has_role(team, actor, Role.REQUEST)
+    queue = team.pool.get(pool)
+    if queue is None or not _matches(request.job, queue.jobs) or not _matches(request.branch, queue.branches):
+        return False
+    if request.cause.kind is CauseKind.TRIGGER:
+        return may_speak(team, actor, request.cause.principal)
+    return has_role(team, actor, Role.REQUEST) and selected(team, actor, queue.request)
+
+
+def standings(
+    policy: PolicyView, *, actor: str, key: str, pool: str, owner: str, principal: str, request: Request | None
+) -> frozenset[Who]:
+    """All that the signer is to a build under a policy, but HOLDER; nothing if the key is not the actor's."""
+    if not speaks_for(policy, actor, key):
+        return frozenset()
+    team = policy.team
+    held = {
+        Who.AGENT: may_claim(team, actor, pool, owner),
+        Who.OWNER: bool(owner) and actor == owner,
+        Who.PRINCIPAL: bool(principal) and may_speak(team, actor, principal),
+        Who.MAINTAINER: may_maintain(team, actor, pool),
+        Who.REQUESTER: request is not None and may_request(team, actor, pool, request),
+    }
+    return frozenset(who for who, holds in held.items() if holds)
+
+
+def _bare(key: str) -> str:
+    return " ".join(key.split()[:2])
+
+
+def _matches(text: str, globs: Iterable[str]) -> bool:
+    return any(fnmatchcase(text, glob) for glob in globs)

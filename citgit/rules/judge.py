@@ -1,0 +1,323 @@
+"""The fold of a chain: each record in its order against the table, the policies and the facts (PROTOCOL §3-§6).
+
+A reader, a worker and a server hook call this one function, so that they cannot disagree.
+It decides nothing by a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import cast
+
+from citgit.errors import NotYet
+from citgit.model.build import Build, Entry, Held, Link
+from citgit.model.names import Place
+from citgit.model.policy import PolicyChain, PolicyView
+from citgit.model.record import (
+    Claim,
+    Lost,
+    Moved,
+    Outcome,
+    Pause,
+    Priority,
+    Progress,
+    Promise,
+    Record,
+    RecordType,
+    Request,
+    Result,
+    Reused,
+    Skipped,
+    Supersede,
+)  # fmt: skip
+from citgit.rules.authority import may_vouch, standings
+from citgit.rules.facts import Facts
+from citgit.rules.lifecycle import TABLE, Guard, Rule, State, To, Who
+from citgit.rules.requests import origin_of, promises_fault, request_fault
+
+OWNER_RANK, MAINTAINER_RANK = 1, 2
+
+_OUTCOME = {
+    RecordType.EXPIRED: Outcome.TIMED_OUT,
+    RecordType.CANCEL: Outcome.CANCELLED,
+    RecordType.SUPERSEDE: Outcome.SUPERSEDED,
+    RecordType.REUSED: Outcome.REUSED,
+    RecordType.SKIPPED: Outcome.SKIPPED,
+    RecordType.MOVED: Outcome.MOVED,
+    RecordType.LOST: Outcome.ERRORED,
+}
+
+
+def judge(ref: str, place: Place, links: Sequence[Link], chain: PolicyChain, facts: Facts) -> Build:
+    """What the chain (root first) at `ref` amounts to.
+
+    Raises:
+        NotYet: a record cites a policy, or refers to a build, that the repository as fetched does not hold.
+    """
+    build = Build(id=place.leaf, pool=place.group, ref=ref, tip=links[-1].oid, state=State.NONE.value)
+    parent: Link | None = None
+    for seq, link in enumerate(links):
+        if broken := _shape(link, parent):
+            return replace(build, broken=broken)
+        if link.unsupported:
+            return replace(build, unsupported=link.unsupported, entries=(*build.entries, Entry(link=link)))
+        build = _step(build, link, parent, seq, links, chain, facts)
+        if seq == 0 and build.state == State.NONE.value:
+            return replace(build, broken=f"root is void: {build.entries[0].void}")
+        parent = link
+    return build
+
+
+def _shape(link: Link, parent: Link | None) -> str:
+    expected = (parent.oid,) if parent else ()
+    if link.parents != expected:
+        return f"commit {link.oid[:12]} has other parents than the previous record"
+    return ""
+
+
+def _step(
+    build: Build,
+    link: Link,
+    parent: Link | None,
+    seq: int,
+    links: Sequence[Link],
+    chain: PolicyChain,
+    facts: Facts,
+) -> Build:
+    record = link.record
+    if record is None:
+        return _append(build, link, link.fault)
+    kind = RecordType(record.head.type)
+    counted = replace(build, claims=build.claims + 1) if kind is RecordType.CLAIM else build
+    fault = _binding(build, record, parent, seq, chain)
+    if fault:
+        return _append(counted, link, fault)
+    rule = TABLE.get((State(build.state), kind))
+    if rule is None:
+        return _append(counted, link, f"{kind.value} is not allowed in state {build.state}")
+    who = _standings(build, link, record, seq, links, chain, facts)
+    if not (who & rule.who):
+        wanted = " or ".join(sorted(one.value for one in rule.who))
+        return _append(counted, link, f"{record.head.actor} is not {wanted}")
+    for guard in rule.guards:
+        if fault := _GUARDS[guard](build, record, who, chain, facts):
+            return _append(counted, link, fault)
+    return _append(_apply(counted, link, record, kind, rule, who, chain, facts), link, "")
+
+
+def _append(build: Build, link: Link, void: str) -> Build:
+    return replace(build, entries=(*build.entries, Entry(link=link, void=void)))
+
+
+def _binding(build: Build, record: Record, parent: Link | None, seq: int, chain: PolicyChain) -> str:
+    head = record.head
+    expected = (chain.repo, build.ref, build.id, seq, parent.oid if parent else None)
+    found = (head.repo, head.ref, head.build, head.seq, head.prev)
+    for name, want, have in zip(("repo", "ref", "build", "seq", "prev"), expected, found, strict=True):
+        if want != have:
+            return f"{name} is {str(have)[:60]!r}, not {str(want)[:60]!r}"
+    if head.prev_sha256 != (parent.sha256 if parent else None):
+        return "prev_sha256 is not that of the parent"
+    cited = chain.index(head.policy)
+    if cited is None:
+        raise NotYet(f"policy {head.policy[:12]} that a record of build {build.id} cites is not here yet")
+    before = max((chain.index(policy) or 0 for policy in build.policies), default=0)
+    if cited < before:
+        return "cites an older policy than a record before it"
+    return ""
+
+
+def _applicable(
+    build: Build, record: Record, seq: int, links: Sequence[Link], chain: PolicyChain, facts: Facts
+) -> list[PolicyView]:
+    """The cited policy and every later one, up to the first whose seal covers the record (PROTOCOL §6)."""
+    cited = chain.index(record.head.policy) or 0
+    position = {link.oid: at for at, link in enumerate(links)}
+    policies = []
+    for at, policy in enumerate(chain.policies[cited:], cited):
+        policies.append(policy)
+        sealed = policy.seal.builds.get(build.ref) or facts.sealed(policy.oid, build.id)
+        if at > cited and sealed and position.get(sealed, -1) >= seq:
+            break
+    return policies
+
+
+def _standings(
+    build: Build, link: Link, record: Record, seq: int, links: Sequence[Link], chain: PolicyChain, facts: Facts
+) -> frozenset[Who]:
+    request = record.body if isinstance(record.body, Request) else None
+    all_of: frozenset[Who] | None = None
+    for policy in _applicable(build, record, seq, links, chain, facts):
+        actor, key = record.head.actor, link.key
+        held = build.held
+        if held and held.attempt_key and key == held.attempt_key and actor == held.actor:
+            # an attempt key stands and falls with the agent that named it
+            key = _agent_key(policy, held.actor)
+        found = standings(
+            policy,
+            actor=actor,
+            key=key,
+            pool=build.pool,
+            owner=build.owner,
+            principal=build.principal,
+            request=request,
+        )
+        if held and actor == held.actor and Who.AGENT in found:
+            found |= {Who.HOLDER}
+        if key != link.key:
+            found &= {Who.HOLDER}
+        all_of = found if all_of is None else all_of & found
+    return all_of or frozenset()
+
+
+def _agent_key(policy: PolicyView, actor: str) -> str:
+    agent = policy.team.agent.get(actor.removeprefix("agent:"))
+    return " ".join(agent.key.split()[:2]) if agent else ""
+
+
+def _apply(
+    build: Build, link: Link, record: Record, kind: RecordType, rule: Rule, who: frozenset[Who],
+    chain: PolicyChain, facts: Facts,
+) -> Build:  # fmt: skip
+    body = record.body
+    state = build.state if rule.to is To.SAME else rule.to.value
+    build = replace(build, state=state)
+    match body:
+        case Request():
+            policy = chain.policies[chain.index(record.head.policy) or 0]
+            vouched = may_vouch(policy.team, record.head.actor, body.cause.principal)
+            origin = origin_of(record.head.actor, body, facts, vouched=vouched)
+            build = replace(
+                build, request=body, owner=origin.owner, principal=origin.principal, priority=body.priority,
+                requested=record.head.time,
+            )  # fmt: skip
+        case Claim():
+            held = Held(
+                claim=link.oid, actor=record.head.actor, attempt=body.attempt, attempt_key=body.attempt_key
+            )
+            build = replace(build, held=held, valid_claims=build.valid_claims + 1)
+        case Pause():
+            rank = MAINTAINER_RANK if Who.MAINTAINER in who else OWNER_RANK
+            build = replace(build, pause_rank=rank, pause_at=body.at, paused_by=record.head.actor)
+        case Priority():
+            build = replace(build, priority=body.priority)
+        case Result():
+            build = replace(build, result=body)
+    if state == State.STOPPING.value:
+        build = replace(build, stopping=_OUTCOME[kind])
+    if state == State.FINAL.value:
+        outcome = build.stopping or (body.outcome if isinstance(body, Result) else _OUTCOME[kind])
+        build = replace(build, outcome=outcome, final=link.oid, ended=record.head.time)
+    return build
+
+
+def promises_of(build: Build) -> list[Promise]:
+    """The promises of the build's valid records, in the order of their indices."""
+    return [promise for entry in build.entries if not entry.void for promise in _promised(entry.link.record)]
+
+
+def _promised(record: Record | None) -> tuple[Promise, ...]:
+    body = record.body if record else None
+    return body.promises if isinstance(body, Request | Result | Moved) else ()
+
+
+_Check = Callable[[Build, Record, frozenset[Who], PolicyChain, Facts], str]
+
+
+def _request_is_sound(build: Build, record: Record, _who: frozenset[Who], chain: PolicyChain, facts: Facts) -> str:
+    return request_fault(chain.repo, build.pool, build.id, cast(Request, record.body), facts)
+
+
+def _attempt_counts(build: Build, record: Record, *_: object) -> str:
+    attempt = cast(Claim, record.body).attempt
+    return "" if attempt == build.claims + 1 else f"attempt is {attempt}, not {build.claims + 1}"
+
+
+def _under_max(build: Build, *_: object) -> str:
+    most = build.request.max_attempts if build.request else 0
+    return "" if build.valid_claims < most else f"all {most} attempts are used"
+
+
+def _at_max(build: Build, *_: object) -> str:
+    most = build.request.max_attempts if build.request else 0
+    return "" if build.valid_claims >= most else f"only {build.valid_claims} of {most} attempts are used"
+
+
+def _names_claim(build: Build, record: Record, *_: object) -> str:
+    named = cast(Progress | Result | Lost, record.body).claim
+    current = build.held.claim if build.held else ""
+    return "" if named == current else f"names claim {named[:12]}, the current one is {current[:12]}"
+
+
+def _not_held(build: Build, record: Record, _who: frozenset[Who], chain: PolicyChain, _facts: Facts) -> str:
+    policy = chain.policies[chain.index(record.head.policy) or 0]
+    return f"policy {policy.version} holds all claims" if policy.hold else ""
+
+
+def _may_resume(build: Build, record: Record, who: frozenset[Who], *_: object) -> str:
+    if Who.MAINTAINER in who or (Who.OWNER in who and build.pause_rank == OWNER_RANK):
+        return ""
+    if Who.AGENT in who and build.pause_at is not None:
+        return ""
+    return f"only a maintainer may resume what {build.paused_by} paused"
+
+
+def _successor(build: Build, record: Record, _who: frozenset[Who], _chain: PolicyChain, facts: Facts) -> str:
+    named = cast(Supersede, record.body).successor
+    if named <= build.id:
+        return f"successor {named} has not a greater id"
+    other, request = facts.other(named), build.request
+    if other is None:
+        return f"successor {named} does not exist"
+    same = request and (other.pool, other.job, other.branch) == (build.pool, request.job, request.branch)
+    return "" if same else f"successor {named} is not of the same pool, job and branch"
+
+
+def _evidence(build: Build, record: Record, _who: frozenset[Who], _chain: PolicyChain, facts: Facts) -> str:
+    body = cast(Reused | Skipped, record.body)
+    other = facts.other(body.build)
+    if other is None or not other.final or other.final != body.final:
+        return f"{body.final[:12]} is not the final record of build {body.build}"
+    if isinstance(body, Reused):
+        return "" if other.outcome is Outcome.PASSED and body.build != build.id else "the named build did not pass"
+    upstream = build.request.upstream.values() if build.request else ()
+    if body.build not in upstream:
+        return f"build {body.build} is not upstream of this one"
+    return "" if other.outcome not in (Outcome.PASSED, Outcome.REUSED) else "the upstream build passed"
+
+
+def _promises_fit(build: Build, record: Record, *_: object) -> str:
+    before = sum(len(_promised(entry.link.record)) for entry in build.entries)
+    return promises_fault(build.id, _promised(record), before)
+
+
+def _one_promise(build: Build, record: Record, *_: object) -> str:
+    promises = cast(Moved, record.body).promises
+    if len(promises) != 1:
+        return f"promises {len(promises)} builds, not one"
+    return "" if promises[0].pool != build.pool else "moves to the pool it is in"
+
+
+def _in_limits(build: Build, record: Record, who: frozenset[Who], chain: PolicyChain, _facts: Facts) -> str:
+    most = chain.policies[chain.index(record.head.policy) or 0].team.limits.priority
+    wanted = cast(Priority, record.body).priority
+    if Who.MAINTAINER in who or abs(wanted) <= most:
+        return ""
+    return f"an owner's priority is within {-most}..{most}"
+
+
+_GUARDS: dict[Guard, _Check] = {
+    Guard.REQUEST_IS_SOUND: _request_is_sound,
+    Guard.ATTEMPT_COUNTS: _attempt_counts,
+    Guard.UNDER_MAX: _under_max,
+    Guard.AT_MAX: _at_max,
+    Guard.NAMES_CLAIM: _names_claim,
+    Guard.NOT_HELD: _not_held,
+    Guard.MAY_RESUME: _may_resume,
+    Guard.SUCCESSOR: _successor,
+    Guard.EVIDENCE: _evidence,
+    Guard.PROMISES_FIT: _promises_fit,
+    Guard.ONE_PROMISE: _one_promise,
+    Guard.IN_LIMITS: _in_limits,
+}
