@@ -1,0 +1,90 @@
+"""What git and the host said about a push, as answers: DONE, STALE, DENIED, or UNKNOWN where neither is sure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from citgit.git.program import Output
+from citgit.interfaces import Answer, Pushed, Update
+
+# Words of git 2.39 to 2.51 (send-pack, receive-pack, refs) and of forges. What is not listed stays UNKNOWN:
+# whoever asks then fetches and looks, which is never wrong.
+_STALE = re.compile(
+    r"stale info|fetch first|non-fast-forward|already exists|needs force|remote ref updated since checkout"
+    r"|incorrect old value provided|reference does not exist|but expected|remote ref does not exist"
+)
+_DENIED = re.compile(
+    r"(?i)hook declined|prohibited|denied|denying|deny |permission|not allowed|not permitted|funny refname"
+    r"|refusing|protected|read.only|hidden ref|unauthori[sz]ed|forbidden|refname conflict|cannot create '"
+)
+_NO_ACCESS = re.compile(
+    r"(?i)permission denied|access denied|authentication failed|could not read (Username|Password)"
+    r"|repository .*not found|returned error: (401|403|404)|HTTP (401|403|404)|host key verification failed"
+    r"|not authori[sz]ed|dubious ownership|service not enabled|unable to write to|insufficient permission"
+    r"|read-only|transport '.*' not allowed"
+)
+
+
+def no_access(words: str) -> bool:
+    """Whether the host (or ssh on our side) said that this user may not; trying again would not help."""
+    return _NO_ACCESS.search(words) is not None
+
+
+def answers(updates: Sequence[Update], output: Output) -> list[Pushed]:
+    """One answer for each update of a `git push --porcelain`, in their order."""
+    lines = _by_ref(output.stdout)
+    words = _of_host(output.stderr)
+    found: list[Pushed] = []
+    for update in updates:
+        line = lines.get(update.ref)
+        if line is None:
+            denied = not lines and not output.timed_out and no_access(output.stderr)
+            found.append(Pushed(update, Answer.DENIED if denied else Answer.UNKNOWN, words))
+        else:
+            found.append(_judge(update, *line, words))
+    return found
+
+
+def _by_ref(stdout: bytes) -> Mapping[str, tuple[str, str]]:
+    """Flag and summary of each porcelain line, by the name of the ref at the host."""
+    lines: dict[str, tuple[str, str]] = {}
+    for line in stdout.decode("utf-8", "replace").split("\n"):
+        parts = line.split("\t")
+        if len(parts) == 3 and len(parts[0]) == 1:
+            lines[parts[1].rpartition(":")[2]] = (parts[0], parts[2])
+    return lines
+
+
+def _judge(update: Update, flag: str, summary: str, words: str) -> Pushed:
+    if flag in (" ", "+", "*", "-", "="):
+        # "=" says that the host's tip was our oid already: ours, since every record holds a nonce
+        return Pushed(update, Answer.DONE)
+    reason = summary.rpartition("(")[2].rstrip(")")
+    if summary.startswith("[remote failure]"):
+        return Pushed(update, Answer.UNKNOWN, f"{reason}; {words}" if words else reason)
+    if reason.startswith(
+        ("failed to update ref", "failed to delete", "failed to write", "cannot lock", "unable to lock")
+    ):
+        # The host tells the cause beside the report; another ref of this push may have had another one.
+        reason = "; ".join(
+            line for line in words.split("\n") if f"'{update.ref}'" in line or update.ref + ".lock" in line
+        )
+        reason = reason or summary
+    if _STALE.search(reason) and not re.search(r"cannot create '", reason):
+        server_denies = summary.startswith("[remote rejected]") and "non-fast-forward" in reason
+        return Pushed(update, Answer.DENIED if server_denies else Answer.STALE, reason)
+    if _DENIED.search(reason):
+        return Pushed(update, Answer.DENIED, f"{reason}: {words}" if words else reason)
+    return Pushed(update, Answer.UNKNOWN, reason if not words or words in reason else f"{reason}: {words}")
+
+
+def _of_host(stderr: str) -> str:
+    """The lines worth showing: the host's and git's errors, without progress and advice."""
+    kept = [
+        line.removeprefix("remote: ").strip()
+        for line in stderr.replace("\r", "\n").split("\n")
+        if line.strip()
+        and not line.startswith(("hint:", "To ", "error: failed to push some refs", "Everything up"))
+    ]
+    return "\n".join(kept)[-2000:]

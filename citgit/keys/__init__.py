@@ -1,0 +1,1 @@
+"""Signing and verifying with SSH keys in the form that git itself writes and checks."""
