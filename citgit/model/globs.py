@@ -35,40 +35,45 @@ def matches_branch(patterns: Sequence[str], branch: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def _expression(pattern: str) -> re.Pattern[str]:
-    parts = (pattern + "**" if pattern.endswith("/") else pattern).split("/")
-    text = ""
-    for index, part in enumerate(parts):
-        last = index == len(parts) - 1
+    """The expression that `pattern` means.
+
+    Between two stars the first place that fits is as good as any later one, so it is matched atomically:
+    no pattern, however hostile, makes the search explode.
+    """
+    runs: list[list[str]] = [[]]
+    for part in (pattern + "**" if pattern.endswith("/") else pattern).split("/"):
         if part == "**":
-            # Runs of ** mean the same as one; two in a row would make the search explode.
-            if index and parts[index - 1] == "**":
-                continue
-            rest = all(later == "**" for later in parts[index:])
-            text += ".+" if rest else "(?:[^/]+/)*"
-            if rest:
-                break
+            runs.append([])
         else:
-            text += _part(part) + ("" if last else "/")
+            runs[-1].append(_part(part))
+    if len(runs) == 1:
+        return re.compile("/".join(runs[0]), re.DOTALL)
+    text = "".join(part + "/" for part in runs[0])
+    for run in filter(None, runs[1:-1]):
+        text += "(?>(?:[^/]+/)*?" + "".join(part + "/" for part in run) + ")"
+    text += "(?:[^/]+/)*" + "/".join(runs[-1]) if runs[-1] else ".+"
     return re.compile(text, re.DOTALL)
 
 
 def _part(part: str) -> str:
-    text, at = "", 0
+    chunks, at = [""], 0
     while at < len(part):
         char = part[at]
         end = part.find("]", at + 2) if char == "[" else -1
         if char == "*":
-            # An atomic "as little as needed" is enough: the last * of a part takes what is left.
-            text += "" if text.endswith("[^/]*") else "[^/]*"
+            chunks.append("")
         elif char == "?":
-            text += "[^/]"
+            chunks[-1] += "[^/]"
         elif end > 0:
-            text += _set(part[at + 1 : end])
+            chunks[-1] += _set(part[at + 1 : end])
             at = end
         else:
-            text += re.escape(char)
+            chunks[-1] += re.escape(char)
         at += 1
-    return text
+    if len(chunks) == 1:
+        return chunks[0]
+    middle = "".join(f"(?>[^/]*?{chunk})" for chunk in chunks[1:-1] if chunk)
+    return f"{chunks[0]}{middle}[^/]*{chunks[-1]}"
 
 
 def _set(inside: str) -> str:
