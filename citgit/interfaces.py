@@ -8,7 +8,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
+from citgit.model.job import CitToml, ResolvedJob, Value
 from citgit.model.plan import Ended, Plan, Probe
+from citgit.model.record import Advert, Claim, Request, Result
 
 Oid = str
 """A SHA-1 object name, 40 lower-case hex digits."""
@@ -205,6 +207,41 @@ class Sources(Protocol):
 
     def tree(self, url: str, commit: Oid) -> Oid:
         """The tree of a fetched commit: what decides whether two revisions are the same."""
+
+
+class Configs(Protocol):
+    """Reads the jobs of a commit and resolves one of them."""
+
+    def read(self, files: Mapping[str, bytes]) -> CitToml:
+        """The jobs. Raises BadConfig, NotFound."""
+
+    def resolve(self, config: CitToml, job: str, parameters: Mapping[str, Value]) -> list[ResolvedJob]:
+        """One resolved job per cell of its matrix. Raises NotFound, UsageError."""
+
+    def selected(self, config: CitToml, branch: str, changed: Sequence[str] | None) -> list[str]:
+        """The jobs that a push to the branch starts."""
+
+
+class Workshop(Protocol):
+    """A node's place for attempts: workspaces, executors, logs, artifacts. Survives the worker."""
+
+    def advert(self, boot: str, slots: int, labels: Sequence[str]) -> Advert:
+        """What this node offers, found out now."""
+
+    def start(self, build: str, claim: Oid, request: Request, claimed: Claim, *, own: bool) -> str:
+        """Checks out and starts the command; where its files are. Raises Errored, NotYet, Refused, RemoteAway."""
+
+    def poll(self, claim: Oid) -> Result | None:
+        """None while the attempt runs; what came of it once it has ended."""
+
+    def stop(self, claim: Oid, why: str) -> None:
+        """Makes an attempt end; `poll` tells when it has."""
+
+    def running(self) -> dict[Oid, str]:
+        """The attempts whose results are not published: claim to build id; found on disk after a restart."""
+
+    def finish(self, claim: Oid) -> None:
+        """The result is published (or nobody wants it): nothing of the attempt runs any more, its files stay."""
 
 
 class Executor(Protocol):

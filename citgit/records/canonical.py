@@ -17,26 +17,31 @@ def dumps(document: Any) -> str:
     Raises:
         BadRecord: a float, an integer beyond ±2^53, a lone surrogate, a key that is no string, or > 64 KiB.
     """
+    written = text(document)
+    if len(written) > MAX_BYTES:
+        raise BadRecord(f"document is too long: {len(written)} bytes, at most {MAX_BYTES}", rule="size")
+    return written
+
+
+def text(document: Any) -> str:
+    """As `dumps`, without the limit on length: for payload files. Raises BadRecord."""
     _check(document)
-    text = json.dumps(document, ensure_ascii=True, sort_keys=True, indent=2, allow_nan=False)
-    if len(text) > MAX_BYTES:
-        raise BadRecord(f"document is too long: {len(text)} bytes, at most {MAX_BYTES}", rule="size")
-    return text
+    return json.dumps(document, ensure_ascii=True, sort_keys=True, indent=2, allow_nan=False)
 
 
-def loads(text: str) -> Any:
-    """The document, if `text` is its canonical form.
+def loads(data: str) -> Any:
+    """The document, if `data` is its canonical form.
 
     Raises:
         BadRecord: it is not JSON, or not the canonical form; `rule` says which rule it breaks.
     """
-    if len(text) > MAX_BYTES:
-        raise BadRecord(f"document is too long: {len(text)} bytes, at most {MAX_BYTES}", rule="size")
-    if not text.isascii():
+    if len(data) > MAX_BYTES:
+        raise BadRecord(f"document is too long: {len(data)} bytes, at most {MAX_BYTES}", rule="size")
+    if not data.isascii():
         raise BadRecord("document is not ASCII", rule="ascii")
     try:
         document = json.loads(
-            text, object_pairs_hook=_unique, parse_constant=_no_number, parse_float=_no_number, parse_int=_integer
+            data, object_pairs_hook=_unique, parse_constant=_no_number, parse_float=_no_number, parse_int=_integer
         )
     except BadRecord:
         raise
@@ -44,7 +49,7 @@ def loads(text: str) -> Any:
         raise BadRecord("document is nested too deeply", rule="depth") from None
     except ValueError as error:
         raise BadRecord(f"document is not JSON: {error}", rule="json") from None
-    if dumps(document) != text:
+    if dumps(document) != data:
         raise BadRecord("document is not in canonical form", rule="canonical")
     return document
 

@@ -11,7 +11,7 @@ from citgit.rules.ids import job_digest
 
 
 def build_key(request: Request, trees: Mapping[str, str], executor: str, upstream: Mapping[str, str]) -> str:
-    """sha256 in hex over the resolved job, parameters, cell, source *trees* by place, executor and upstream keys."""
+    """sha256 in hex over the resolved job, parameters, cell, source *trees* by place, executor, upstream keys."""
     return hashlib.sha256(
         canonical.dumps(
             {

@@ -1,0 +1,79 @@
+"""Folds final builds into their month's archive, then, in separate pushes, deletes their refs (PROTOCOL §7)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from citgit.errors import NotYet
+from citgit.flows.builds import Repository
+from citgit.flows.folders import folded
+from citgit.flows.state import Actor, State
+from citgit.interfaces import Answer, Entrusted, Update
+from citgit.model.build import Build
+from citgit.model.names import HERE
+from citgit.records import commit as commits
+from citgit.records.envelope import mail
+from citgit.rules.ids import month_of
+from citgit.rules.judge import promises_of
+
+MOST_PARENTS = 500
+
+
+def archive(state: State, actor: Actor, repository: Repository, pool: str) -> list[str]:
+    """Archives what is final in the pool and whose promises exist; the ids it archived."""
+    ready: dict[str, list[Build]] = defaultdict(list)
+    stale = []
+    for build in repository.active(pool):
+        if repository.is_archived(pool, build.id):
+            stale.append(build)
+        elif build.is_final and not build.broken and not build.unsupported and _promises_exist(repository, build):
+            ready[month_of(build.id)].append(build)
+    done = []
+    for month, builds in sorted(ready.items()):
+        chosen = builds[:MOST_PARENTS]
+        if _fold(state, actor, repository, pool, month, chosen):
+            done += chosen
+    delete(state, [*done, *stale])
+    return [build.id for build in done]
+
+
+def delete(state: State, builds: list[Build]) -> None:
+    """Deletes the refs of archived builds, with leases; what does not get through is done at the next turn."""
+    if builds:
+        state.remote.push([Update(build.ref, build.tip, None) for build in builds])
+
+
+def _promises_exist(repository: Repository, build: Build) -> bool:
+    try:
+        return all(repository.find(promise.id) is not None for promise in promises_of(build))
+    except NotYet:
+        return False
+
+
+def _fold(state: State, actor: Actor, repository: Repository, pool: str, month: str, builds: list[Build]) -> bool:
+    ref = state.refs.archive(pool, month)
+    before = repository.snapshot.tips.get(ref)
+    tree = folded(state, before, builds)
+    payload = commits.unsigned(
+        tree=tree,
+        parents=((before,) if before else ()) + tuple(build.tip for build in builds),
+        author=actor.name,
+        mail=mail(actor.name),
+        time=state.clock.now(),
+        message=f"archive: {len(builds)} builds of {pool} in {month}\n\n"
+        + "".join(f"{build.id} {build.outcome.value if build.outcome else ''}\n" for build in builds),
+    )
+    data = commits.signed(payload, actor.signer.sign(payload))
+    oid = state.objects.write("commit", data)
+    actor.journal.add(Entrusted(ref=ref, old=before, new=oid, commits=(data,), kind="archive"))
+    answer = state.remote.push([Update(ref, before, oid)])[0].answer
+    if answer is Answer.UNKNOWN:
+        answer = Answer.DONE if state.remote.fetch([ref]).get(ref) == oid else Answer.UNKNOWN
+    # nothing is lost with an archive that did not get through: the builds still stand, the next turn folds again
+    actor.journal.settle(oid)
+    return answer is Answer.DONE
+
+
+def pools_of(repository: Repository) -> list[str]:
+    """All pools of the policy in force, and the pool of builds that people run themselves."""
+    return [*sorted(repository.snapshot.policies.tip.team.pool), HERE]

@@ -1,0 +1,90 @@
+"""Reads chains of records: every commit verified before it is parsed further, each only once."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+from citgit.errors import BadRecord, BadSignature, NotFound, Refused, Unsupported
+from citgit.flows.state import State
+from citgit.interfaces import Oid
+from citgit.model.build import Link
+from citgit.records import commit as commits
+from citgit.records.envelope import read_record
+
+LONGEST = 10_000
+"""Records in one chain: more than any build has; a bound on what a hostile ref can make us read."""
+
+
+def read_link(state: State, oid: Oid) -> Link:
+    """The commit as a link: verified, then parsed. Raises NotFound if it is not here."""
+    if oid in state.links:
+        return state.links[oid]
+    kind, data = state.objects.read(oid, limit=1 << 20)
+    if kind != "commit":
+        raise Refused(f"object {oid[:12]} is a {kind}, not a commit")
+    link = _link(state, oid, data)
+    state.links[oid] = link
+    return link
+
+
+def read_chain(state: State, tip: Oid) -> list[Link]:
+    """The chain from its root to `tip`, along first parents. Raises NotFound if a part of it is missing."""
+    links = []
+    oid: Oid | None = tip
+    while oid is not None:
+        link = read_link(state, oid)
+        links.append(link)
+        if len(links) > LONGEST:
+            raise Refused(f"chain at {tip[:12]} is longer than {LONGEST} records")
+        oid = link.parents[0] if link.parents else None
+    links.reverse()
+    return links
+
+
+def descends(state: State, new: Oid, old: Oid) -> bool:
+    """Whether `old` is `new` or one of its ancestors along first parents."""
+    oid: Oid | None = new
+    for _ in range(LONGEST):
+        if oid == old:
+            return True
+        if oid is None:
+            return False
+        try:
+            parents = read_link(state, oid).parents
+        except NotFound:
+            return False
+        oid = parents[0] if parents else None
+    return False
+
+
+def payload(state: State, link: Link, name: str, sha256: str, size: int) -> bytes:
+    """A payload file of a record, checked against what the record says. Raises Refused, NotFound."""
+    entry = next((one for one in state.objects.tree(link.tree) if one.name == name), None)
+    if entry is None:
+        raise Refused(f"record {link.oid[:12]} lacks its payload {name!r}")
+    _, data = state.objects.read(entry.oid)
+    if len(data) != size or hashlib.sha256(data).hexdigest() != sha256:
+        raise Refused(f"payload {name!r} of record {link.oid[:12]} is not what the record says")
+    return data
+
+
+def _link(state: State, oid: Oid, data: bytes) -> Link:
+    sha256 = hashlib.sha256(data).hexdigest()
+    try:
+        commit = commits.parse(data, oid)
+    except BadRecord as error:
+        return Link(oid=oid, sha256=sha256, parents=_parents(data), tree="", fault=error.message)
+    link = Link(oid=oid, sha256=sha256, parents=commit.parents, tree=commit.tree)
+    try:
+        link = replace(link, key=state.verifier.signer(commit.payload, commit.signature))
+        return replace(link, record=read_record(commit))
+    except (BadSignature, BadRecord) as error:
+        return replace(link, fault=error.message)
+    except Unsupported as error:
+        return replace(link, unsupported=error.message)
+
+
+def _parents(data: bytes) -> tuple[str, ...]:
+    head = data.split(b"\n\n", 1)[0].split(b"\n")
+    return tuple(line[7:47].decode("ascii", "replace") for line in head if line.startswith(b"parent "))

@@ -1,0 +1,144 @@
+"""Takes builds. The claim protocol, in one place.
+
+A claim is one commit on the build's ref, pushed with a lease on the tip it was judged at. Of any number of
+claimers exactly one gets through, because the host compares and swaps; the nonce makes their commits differ,
+so that no two of them can both be told "done". Who holds a build is the latest valid claim's *oid*: a worker that
+was away and comes back finds another oid there and knows that its result is only evidence.
+
+The push may be cut off in flight and land long after the build was finished, archived and deleted. Hence after
+winning, and before anything runs, the archive is read once more: if the id is there, the claim is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from citgit.errors import NotYet, Refused
+from citgit.flows.builds import Repository, is_waiting
+from citgit.flows.enqueue import CONFIG_PATHS
+from citgit.flows.folders import archived_tip
+from citgit.flows.state import Actor, State
+from citgit.flows.writing import draft, push
+from citgit.interfaces import Answer, Configs, Oid, Sources, Update
+from citgit.model.build import Build
+from citgit.model.job import OnFailure
+from citgit.model.record import Advert, Claim, Decision, Observed, Outcome, Request, Skipped
+from citgit.rules.ids import job_digest
+from citgit.rules.placement import decide
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """A won claim."""
+
+    build: Build
+    claim: Oid
+    body: Claim
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """What the builds before this one amount to: `ready`, or a `skip` record to write, or whom it waits for."""
+
+    ready: bool
+    finals: dict[str, Oid]
+    skip: Skipped | None = None
+    waits_for: str = ""
+
+
+def upstream(repository: Repository, build: Build) -> Upstream:
+    """Whether the upstream builds have ended, and what that means."""
+    finals: dict[str, Oid] = {}
+    for label, named in (build.request.upstream if build.request else {}).items():
+        other = repository.find(named)
+        if other is None or not other.is_final:
+            return Upstream(ready=False, finals=finals, waits_for=f"{label} ({named})")
+        job = label.split(" ")[0]
+        after = build.request.definition.after.get(job) if build.request else None
+        passed = other.outcome in (Outcome.PASSED, Outcome.REUSED)
+        if not passed and (after is None or after.on_failure is OnFailure.SKIP):
+            outcome = other.outcome.value if other.outcome else ""
+            skip = Skipped(job=label, build=named, final=other.final, reason=f"{label} {outcome}")
+            return Upstream(ready=False, finals=finals, skip=skip)
+        finals[label] = other.final
+    return Upstream(ready=True, finals=finals)
+
+
+def why(build: Build, advert: Advert, agent: str, free: int | None = None) -> list[Decision]:
+    """The reasons for and against this agent taking the build."""
+    request = build.request
+    if request is None:
+        return [Decision(check="request", ok=False, found="no valid request")]
+    return decide(request.definition, advert, agent=agent, on=request.on, free=free)
+
+
+def fetchable(sources: Sources, configs: Configs, url: str, request: Request) -> None:
+    """Makes the pinned revisions available and checks that the definition is the config's own.
+
+    Raises:
+        NotYet: a revision cannot be fetched yet. Refused, RemoteAway, BadConfig.
+    """
+    for source in request.sources:
+        sources.fetch(source.url or url, source.commit, source.ref)
+    sources.fetch(url, request.config.commit, f"refs/heads/{request.config.branch}")
+    config = configs.read(sources.files(url, request.config.commit, CONFIG_PATHS))
+    pool = request.definition.place.pool
+    wanted = job_digest(request.definition)
+    for one in configs.resolve(config, request.job, request.parameters):
+        if one.cell != request.cell:
+            continue
+        place = msgspec.structs.replace(one.job.place, pool=pool)
+        if job_digest(msgspec.structs.replace(one.job, place=place)) == wanted:
+            return
+    raise Refused(f"job {request.job!r} in the request is not the one at commit {request.config.commit[:12]}")
+
+
+def claim(
+    state: State, actor: Actor, repository: Repository, build: Build, *, boot: str, node: str,
+    decisions: Sequence[Decision] = (), takeover: Observed | None = None, finals: dict[str, Oid] | None = None,
+) -> Claimed | None:  # fmt: skip
+    """Tries to take the build; None if somebody else was faster, or it turned out to be finished long ago."""
+    body = Claim(
+        attempt=build.claims + 1,
+        boot=boot,
+        node=node,
+        takeover=takeover,
+        upstream=finals or {},
+        why=tuple(decisions),
+    )
+    made = draft(state, actor, repository.snapshot, build, body)
+    answer = push(state, actor, [made])[0].answer
+    if answer is not Answer.DONE:
+        return None
+    if finished_before(state, build):
+        state.remote.push([Update(build.ref, made.new, None)])
+        return None
+    return Claimed(build=build, claim=made.new, body=body)
+
+
+def finished_before(state: State, build: Build) -> bool:
+    """Reads the archive anew: whether the build is in it. Raises RemoteAway: then nothing may run."""
+    tips = state.remote.fetch([state.refs.archives(build.pool)])
+    return bool(archived_tip(state, tips, build.pool, build.id))
+
+
+def skip(state: State, actor: Actor, repository: Repository, build: Build, body: Skipped) -> bool:
+    """Ends a build whose upstream makes it pointless."""
+    return push(state, actor, [draft(state, actor, repository.snapshot, build, body)])[0].answer is Answer.DONE
+
+
+def candidates(repository: Repository, pools: Sequence[str]) -> list[Build]:
+    """The waiting builds of the pools that have attempts left."""
+    found = []
+    for pool in pools:
+        for build in repository.active(pool):
+            try:
+                spent = build.request is None or build.valid_claims >= build.request.max_attempts
+                if is_waiting(build) and not spent and not repository.is_archived(pool, build.id):
+                    found.append(build)
+            except NotYet:
+                continue
+    return found

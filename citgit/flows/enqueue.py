@@ -1,0 +1,279 @@
+"""From a change to requests: which jobs, at which revisions, in which order; one build however many doors notice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from citgit.errors import NotFound, TryAgain, UsageError
+from citgit.flows.builds import Repository
+from citgit.flows.state import Actor, Snapshot, State
+from citgit.flows.writing import Draft, complain, draft, follow, push
+from citgit.interfaces import Answer, Configs, Oid, Sources
+from citgit.model.build import Build
+from citgit.model.job import CitToml, Job, OnNewer, Value
+from citgit.model.names import HERE
+from citgit.model.record import Cause, CauseKind, Config, Outcome, PinnedSource, Promise, Request, Supersede
+from citgit.rules.expand import Cell, ordered, promises
+from citgit.rules.ids import trigger_digest, trigger_id
+
+CONFIG_PATHS = ("cit.toml", ".cit/cit.toml", "jobs/", ".cit/jobs/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What is to be built: a commit on a branch of the repository at `url` ("self" in records)."""
+
+    url: str
+    branch: str
+    commit: Oid
+    old: Oid | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a person may add to a request."""
+
+    jobs: Sequence[str] = ()
+    parameters: Mapping[str, Value] = field(default_factory=dict)
+    pool: str = ""
+    on: str = ""
+    priority: int = 0
+    message: str = ""
+    retry_of: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request that exists now: `new` is False if another door was first."""
+
+    build: str
+    pool: str
+    job: str
+    new: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doors:
+    """What enqueueing needs besides the state repository."""
+
+    sources: Sources
+    configs: Configs
+
+
+def load(doors: Doors, change: Change) -> CitToml:
+    """The jobs of the changed revision. Raises BadConfig, NotFound, NotYet."""
+    return doors.configs.read(doors.sources.files(change.url, change.commit, CONFIG_PATHS))
+
+
+def enqueue_push(
+    state: State,
+    actor: Actor,
+    repository: Repository,
+    doors: Doors,
+    change: Change,
+    *,
+    principal: str,
+    pushed_by: str = "",
+) -> list[Asked]:
+    """Requests what a push starts, in the name of the trigger. Any number of doors may call it, in any order.
+
+    Raises:
+        BadConfig: the revision's config has faults. RemoteAway, Refused, NotYet.
+    """
+    time = doors.sources.fetch(change.url, change.commit, f"refs/heads/{change.branch}").time
+    try:
+        config = load(doors, change)
+    except NotFound:
+        return []
+    changed = doors.sources.changed(change.url, change.old, change.commit) if change.old else None
+    selected = doors.configs.selected(config, change.branch, changed)
+    asked = []
+    for component in components(config, selected):
+        cells, upstream = _cells(doors, config, component, change, Wish(), repository.snapshot)
+        cause = Cause(kind=CauseKind.TRIGGER, principal=f"trigger:{principal}", time=time, pushed_by=pushed_by)
+        asked.append(_trigger(state, actor, repository, cells, upstream, cause))
+    return asked
+
+
+def enqueue_person(
+    state: State, actor: Actor, snapshot: Snapshot, doors: Doors, change: Change, wish: Wish
+) -> list[Draft]:
+    """A person's requests, signed but not pushed: one pipeline for all the wished jobs."""
+    config = load(doors, change)
+    names = list(wish.jobs) or [name for name, job in config.job.items() if job.command]
+    if not names:
+        raise UsageError("cit.toml defines no job that can be built")
+    drafts = []
+    for component in components(config, names):
+        cells, upstream = _cells(doors, config, component, change, wish, snapshot)
+        build = state.entropy.build_id()
+        root = msgspec.structs.replace(
+            cells[0].request,
+            promises=promises(build, cells, upstream),
+            cause=Cause(kind=CauseKind.PERSON, message=wish.message),
+        )
+        pool = wish.pool or cells[0].job.place.pool
+        drafts.append(
+            follow(state, actor, snapshot, root, ref=state.refs.build(pool, build), build=build, parent=None)
+        )
+    return drafts
+
+
+def create_promised(state: State, actor: Actor, repository: Repository, promised: Sequence[Promise]) -> list[str]:
+    """Creates the refs of promised builds that do not exist yet: anyone may. Returns the new ids."""
+    missing = [promise for promise in promised if repository.find(promise.id) is None]
+    drafts = [
+        follow(
+            state,
+            actor,
+            repository.snapshot,
+            promise.request,
+            ref=state.refs.build(promise.pool, promise.id),
+            build=promise.id,
+            parent=None,
+        )  # fmt: skip
+        for promise in missing
+    ]
+    answers = push(state, actor, drafts) if drafts else []
+    return [promise.id for promise, answer in zip(missing, answers, strict=True) if answer.answer is Answer.DONE]
+
+
+def supersede_older(state: State, actor: Actor, repository: Repository, newer: Build | None) -> list[str]:
+    """Supersedes the active builds of the same pool, job, branch and cell with a smaller id; their ids."""
+    request = newer.request if newer else None
+    if newer is None or request is None or request.definition.trigger.on_newer is not OnNewer.SUPERSEDE:
+        return []
+    older = [
+        build
+        for build in repository.active(newer.pool)
+        if build.id < newer.id and not build.is_final and not build.broken and not build.stopping
+        and build.principal == newer.principal and build.request
+        and (build.request.job, build.request.branch, build.request.cell) == (request.job, request.branch, request.cell)
+    ]  # fmt: skip
+    drafts = [draft(state, actor, repository.snapshot, build, Supersede(successor=newer.id)) for build in older]
+    answers = push(state, actor, drafts) if drafts else []
+    return [build.id for build, answer in zip(older, answers, strict=True) if answer.answer is Answer.DONE]
+
+
+def components(config: CitToml, wanted: Sequence[str]) -> list[list[str]]:
+    """The wanted jobs with their upstream ones, upstream first; jobs that come after each other stay together."""
+
+    def upstream(name: str) -> list[str]:
+        return list(config.job[name].after) if name in config.job else []
+
+    groups: list[set[str]] = []
+    for name in wanted:
+        group = set(ordered([name], upstream))
+        for other in [one for one in groups if one & group]:
+            groups.remove(other)
+            group |= other
+        groups.append(group)
+    order = ordered(wanted, upstream)
+    return [[name for name in order if name in group] for group in groups]
+
+
+def _cells(
+    doors: Doors, config: CitToml, names: Sequence[str], change: Change, wish: Wish, snapshot: Snapshot
+) -> tuple[list[Cell], dict[str, Sequence[str]]]:
+    cells: list[Cell] = []
+    labels: dict[str, list[str]] = {}
+    upstream: dict[str, Sequence[str]] = {}
+    most = snapshot.policies.tip.team.limits.attempts
+    for name in names:
+        known = config.job.get(name)
+        given = {key: value for key, value in wish.parameters.items() if known and key in known.parameters}
+        given = dict(wish.parameters) if name in wish.jobs else given
+        for one in doors.configs.resolve(config, name, given):
+            label = name + "".join(f" {key}={value}" for key, value in sorted(one.cell.items()))
+            labels.setdefault(name, []).append(label)
+            upstream[label] = [found for after in one.job.after for found in labels.get(after, [])]
+            job = _placed(one.job, wish.pool)
+            request = Request(
+                job=name, branch=change.branch, config=Config(branch=change.branch, commit=change.commit),
+                definition=job, sources=_pin(doors.sources, config, job, change), cause=Cause(),
+                max_attempts=max(1, min(job.limits.attempts, most)), cell=one.cell, parameters=dict(one.parameters),
+                on=wish.on, priority=wish.priority, retry_of=wish.retry_of,
+            )  # fmt: skip
+            cells.append(Cell(label, job, request))
+    return cells, upstream
+
+
+def _placed(job: Job, pool: str) -> Job:
+    if not pool or pool == job.place.pool:
+        return job
+    place = msgspec.structs.replace(job.place, pool=pool)
+    return msgspec.structs.replace(job, place=place)
+
+
+def _pin(sources: Sources, config: CitToml, job: Job, change: Change) -> tuple[PinnedSource, ...]:
+    wanted = [
+        (job.source.repo, job.source.ref, "."),
+        *((also.repo, also.ref, also.at) for also in job.source.also),
+    ]
+    pinned = []
+    for repo, ref, at in wanted:
+        if repo == "self" and not ref:
+            pinned.append(PinnedSource(ref=f"refs/heads/{change.branch}", commit=change.commit, at=at))
+            continue
+        url = change.url if repo == "self" else config.source[repo].url
+        heads = sources.heads(url)
+        branch = ref or next((name for name in ("main", "master") if name in heads), "")
+        if branch not in heads:
+            raise NotFound(f"source {repo!r} has no branch {branch or 'main'!r}", hint="set source.ref in the job")
+        pinned.append(
+            PinnedSource(
+                repo=repo,
+                url="" if repo == "self" else url,
+                ref=f"refs/heads/{branch}",
+                commit=heads[branch],
+                at=at,
+            )
+        )
+    return tuple(pinned)
+
+
+def _trigger(
+    state: State,
+    actor: Actor,
+    repository: Repository,
+    cells: list[Cell],
+    upstream: dict[str, Sequence[str]],
+    cause: Cause,
+) -> Asked:
+    first, pool = cells[0], cells[0].job.place.pool
+    for generation in range(1000):
+        plain = msgspec.structs.replace(cause, generation=generation)
+        request = msgspec.structs.replace(first.request, cause=plain)
+        # the promised ids derive from the root's id, so the digest counts what is promised, not the ids
+        rough = msgspec.structs.replace(
+            request, promises=promises("0" * 8 + "-0000-8000-8000-" + "0" * 12, cells, upstream)
+        )
+        digest = trigger_digest(repository.snapshot.policies.repo, cause.principal, pool, rough)
+        build = trigger_id(cause.time, digest)
+        known = repository.find(build)
+        if known is not None and known.state != "none":
+            if known.is_final and known.outcome not in (Outcome.PASSED, Outcome.FAILED):
+                continue
+            return Asked(build=build, pool=pool, job=first.request.job, new=False)
+        request = msgspec.structs.replace(
+            request, cause=msgspec.structs.replace(plain, digest=digest), promises=promises(build, cells, upstream)
+        )
+        ref = state.refs.build(pool, build)
+        made = follow(state, actor, repository.snapshot, request, ref=ref, build=build, parent=None)
+        pushed = push(state, actor, [made])[0]
+        if pushed.answer is not Answer.STALE:
+            complain(pushed)
+        return Asked(build=build, pool=pool, job=first.request.job, new=pushed.answer is Answer.DONE)
+    raise TryAgain(f"job {first.request.job!r} was asked for a thousand times at this revision")
+
+
+def need_pool(snapshot: Snapshot, pool: str) -> None:
+    """Raises NotFound if the policy in force has no such pool."""
+    pools = snapshot.policies.tip.team.pool
+    if pool != HERE and pool not in pools:
+        raise NotFound(
+            f"no pool {pool!r} in the policy", hint=f"known pools: {', '.join(sorted(pools)) or 'none'}"
+        )

@@ -1,0 +1,66 @@
+"""Looks at the host: builds first, policy and archives after, each ref against what is remembered of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from citgit.errors import NotFound
+from citgit.flows.chains import descends
+from citgit.flows.folders import archived_tip
+from citgit.flows.policies import read_policies
+from citgit.flows.state import Snapshot, State
+from citgit.interfaces import Oid
+from citgit.model.names import Kind
+
+
+def poll(state: State, pools: Iterable[str] = ()) -> Snapshot:
+    """What the host holds, for some pools or (none given) for all.
+
+    Raises:
+        RemoteAway: the host did not answer. NotFound: it has no policy. Refused: its policy is not to be trusted.
+    """
+    chosen = list(pools)
+    first = [state.refs.builds(pool) for pool in chosen] or [state.refs.builds()]
+    after = [state.refs.archives(pool) for pool in chosen] or [state.refs.archives()]
+    seen = state.remote.fetch([*first, state.refs.agents()])
+    then = state.remote.fetch([state.refs.policy, *after])
+    found = {ref: tip for ref, tip in (seen | then).items() if state.refs.parse(ref)}
+    foreign = [f"ref {ref!r} is none of this protocol's" for ref in sorted(seen | then) if ref not in found]
+    return compare(state, found, (*first, state.refs.agents(), state.refs.policy, *after), foreign)
+
+
+def compare(state: State, found: dict[str, Oid], prefixes: tuple[str, ...], alarms: list[str]) -> Snapshot:
+    """The snapshot: found tips held against remembered ones, ref by ref; the memory moves forward only."""
+    memory = {ref: tip for ref, tip in state.tips.load().items() if ref.startswith(prefixes)}
+    changes: dict[str, Oid | None] = {}
+    for ref, tip in found.items():
+        before = memory.get(ref)
+        if before == tip:
+            continue
+        if before is None or descends(state, tip, before):
+            changes[ref] = tip
+        else:
+            alarms.append(f"ref {ref!r} was rewound from {before[:12]} to {tip[:12]}")
+            found[ref] = before
+    policy = found.get(state.refs.policy, memory.get(state.refs.policy))
+    if policy is None:
+        raise NotFound(
+            "the state repository has no policy", hint="run 'cit init' in the repository that holds the config"
+        )
+    for ref, before in memory.items():
+        if ref in found:
+            continue
+        place = state.refs.parse(ref)
+        if place and place.kind is Kind.BUILD:
+            tip = archived_tip(state, found, place.group, place.leaf)
+            if tip and (tip == before or descends(state, tip, before)):
+                changes[ref] = None
+                continue
+        elif place and place.kind is Kind.AGENT:
+            # an agent deletes the ref of its last boot once the next one stands
+            changes[ref] = None
+            continue
+        alarms.append(f"ref {ref!r} vanished; it was at {before[:12]}")
+    if changes:
+        state.tips.save(changes)
+    return Snapshot(tips=found, policies=read_policies(state, policy), alarms=tuple(alarms))

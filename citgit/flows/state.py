@@ -1,0 +1,70 @@
+"""One state repository as one client sees it: the parts that every flow works with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from citgit.errors import Refused
+from citgit.interfaces import Clock, Entropy, Journal, Objects, Oid, Remote, Signer, Tips, Verifier
+from citgit.model.build import Link
+from citgit.model.names import Kind, Refs
+from citgit.model.policy import PolicyChain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who writes records: the name ("person:anna", "agent:lab1") and the key."""
+
+    name: str
+    signer: Signer
+    journal: Journal
+
+
+@dataclass(slots=True, kw_only=True)
+class State:
+    """A client of a state repository. `pinned` is the root policy's oid, "" before it was first seen.
+
+    `links` caches what was verified, by oid: a commit's bytes never change.
+    """
+
+    refs: Refs
+    objects: Objects
+    remote: Remote
+    tips: Tips
+    verifier: Verifier
+    clock: Clock
+    entropy: Entropy
+    pinned: str = ""
+    links: dict[Oid, Link] = field(default_factory=dict)
+    chains: dict[Oid, PolicyChain] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The refs as fetched, the policy they are judged by, and what is wrong with the host.
+
+    `alarms` name rewound, vanished and foreign refs; a listed ref is as it was remembered, not as it is.
+    """
+
+    tips: Mapping[str, Oid]
+    policies: PolicyChain
+    alarms: tuple[str, ...] = ()
+
+    def of(self, refs: Refs, kind: Kind, group: str = "") -> dict[str, Oid]:
+        """The refs of one kind, and of one pool, agent or person if `group` is given."""
+        found = {}
+        for ref, tip in self.tips.items():
+            place = refs.parse(ref)
+            if place and place.kind is kind and (not group or place.group == group):
+                found[ref] = tip
+        return found
+
+
+def need_claims_allowed(snapshot: Snapshot) -> None:
+    """Raises Refused if the policy in force holds all claims."""
+    if snapshot.policies.tip.hold:
+        raise Refused(
+            f"policy {snapshot.policies.tip.version} holds all claims",
+            hint="an admin lifts the hold with 'cit policy publish'",
+        )
