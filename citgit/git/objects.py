@@ -14,8 +14,7 @@ from citgit.git.program import must
 from citgit.interfaces import Entry, Oid
 from citgit.model.names import is_oid
 from citgit.records.commit import oid_of
-
-_MODES = frozenset({0o100644, 0o100755, 0o120000, 0o040000, 0o160000})
+from citgit.git.trees import parse_tree, tree_bytes
 
 _BARE = {
     "core.fsync": "all",  # git's default syncs neither refs nor loose objects
@@ -129,37 +128,6 @@ class GitObjects:
     def write_tree(self, entries: Iterable[Entry]) -> Oid:
         """Stores a tree (entries in any order) and returns its name."""
         return self.write("tree", tree_bytes(entries))
-
-
-def tree_bytes(entries: Iterable[Entry]) -> bytes:
-    """git's form of a tree. Raises Bug for names or modes that git does not allow, or a name that comes twice."""
-    chosen = list(entries)
-    if len({entry.name for entry in chosen}) != len(chosen):
-        raise Bug("a tree holds one name twice")
-    for entry in chosen:
-        if entry.mode not in _MODES or entry.name in ("", ".", "..", ".git") or _leaves(entry.name):
-            raise Bug(f"not an entry of a tree: {entry.mode:o} {entry.name!a}")
-    # git sorts a folder as if its name ended in a slash
-    chosen.sort(key=lambda entry: os.fsencode(entry.name) + (b"/" if entry.mode == 0o040000 else b""))
-    return b"".join(b"%o %s\0%s" % (each.mode, os.fsencode(each.name), bytes.fromhex(each.oid)) for each in chosen)
-
-
-def _leaves(name: str) -> bool:
-    return "/" in name or "\0" in name
-
-
-def parse_tree(data: bytes) -> list[Entry]:
-    """The entries of a tree's bytes; names that are not UTF-8 keep their bytes as surrogates. Raises Errored."""
-    entries: list[Entry] = []
-    rest = data
-    while rest:
-        head, _, rest = rest.partition(b"\0")
-        mode, space, name = head.partition(b" ")
-        if not space or len(rest) < 20 or not mode.isdigit() or mode.strip(b"01234567"):
-            raise Errored("a tree object is malformed")
-        entries.append(Entry(name.decode("utf-8", "surrogateescape"), int(mode, 8), rest[:20].hex()))
-        rest = rest[20:]
-    return entries
 
 
 def _write_durably(folder: Path, name: str, content: bytes) -> None:

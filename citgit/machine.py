@@ -1,0 +1,87 @@
+"""The one module that is specific to the platform: clocks, randomness, the boot, facts about processes."""
+
+from __future__ import annotations
+
+import os
+import random
+import secrets
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import uuid_utils
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def now(self) -> int:
+        """Unix seconds."""
+        return int(time.time())
+
+    def monotonic(self) -> float:
+        """Seconds on a clock that never steps."""
+        return time.monotonic()
+
+    def boottime(self) -> float:
+        """Seconds that count while the machine sleeps too."""
+        if sys.platform == "linux":
+            return time.clock_gettime(time.CLOCK_BOOTTIME)
+        return time.monotonic()  # on macOS it counts sleep already (mach_continuous_time is not offered)
+
+    def sleep(self, seconds: float) -> None:
+        """Waits."""
+        time.sleep(max(0.0, seconds))
+
+
+class SystemEntropy:
+    """The machine's randomness."""
+
+    def __init__(self) -> None:
+        self._random = random.SystemRandom()
+
+    def nonce(self) -> str:
+        """128 random bits as 32 hex digits."""
+        return secrets.token_hex(16)
+
+    def build_id(self) -> str:
+        """A new UUIDv7."""
+        return str(uuid_utils.uuid7())
+
+    def uniform(self, low: float, high: float) -> float:
+        """A number between `low` and `high`."""
+        return self._random.uniform(low, high)
+
+
+def boot_id() -> str:
+    """What names this boot of the machine, as 32 hex digits: no process of another boot can still run."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip().replace("-", "")
+    except OSError:
+        return f"{int(psutil.boot_time()):032x}"
+
+
+def process_start(pid: int) -> str | None:
+    """What tells a process from a later one of the same number; None if there is none."""
+    try:
+        return f"{psutil.Process(pid).create_time():.2f}"
+    except psutil.Error:
+        return None
+
+
+def system() -> str:
+    """The operating system as job requirements name it: "linux", "macos", "windows"."""
+    return {"darwin": "macos", "win32": "windows"}.get(sys.platform, sys.platform)
+
+
+def cpus() -> int:
+    """The processors that this process may use."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def memory() -> int:
+    """The machine's memory in bytes."""
+    return int(psutil.virtual_memory().total)
