@@ -1,0 +1,14 @@
+"""Executors: how the command of an attempt is run; one file per way, one line in the table below."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from citgit.executors.log_writer import LogWriter
+from citgit.executors.process import process
+from citgit.interfaces import Executor
+
+TABLE: dict[str, Callable[[LogWriter], Executor]] = {
+    "process": process,
+}
+"""The built-in executors by name; any other name is a `cit-executor-NAME` on PATH (docs/executors.md)."""

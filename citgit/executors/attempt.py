@@ -1,0 +1,193 @@
+"""The files by which an attempt outlives its worker.
+
+All are in the attempt's directory: `begun` (written before the command is started), `alive` (locked by the shim,
+holds its pid), `exit` ("STATUS end", a placeholder before), `usage`, `stop` (who asked it to end, when),
+`error` (why it could not run), `ended` (the final answer), `log/`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import re
+import time
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from citgit.errors import CitError, Errored, NodeFull
+from citgit.model.plan import Ended
+
+_EXIT = re.compile(rb"([0-9]{1,3}) end\n")
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+_PLACEHOLDER = b" " * 15 + b"\n"
+_T = TypeVar("_T")
+
+
+def boottime() -> float:
+    """Seconds that go on while the machine sleeps and restart with it only."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def boot_id() -> str:
+    """What tells this boot of the machine from others; empty where the system does not say."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+class Begun(msgspec.Struct, frozen=True, kw_only=True):
+    """When the attempt was started: unix ms, and seconds of boottime in that boot."""
+
+    time: int
+    boottime: float
+    boot: str
+
+
+class Stop(msgspec.Struct, frozen=True, kw_only=True):
+    """That the attempt has to end: why, which limit it broke ("" for none), since when (boottime)."""
+
+    why: str
+    limit: str = ""
+    boottime: float
+
+
+class Left(msgspec.Struct, frozen=True, kw_only=True):
+    """What the shim left: the status as the shell has it, and when (unix ms)."""
+
+    status: int
+    ended: int
+
+
+def cannot(what: str, fault: OSError) -> CitError:
+    """The error for a system call that failed while doing `what`."""
+    kind = NodeFull if fault.errno in _FULL else Errored
+    return kind(f"cannot {what}: {fault.strerror}", hint="`cit doctor` looks at the node's disk and limits")
+
+
+class Attempt:
+    """The directory of one attempt, as files with a meaning."""
+
+    def __init__(self, directory: str) -> None:
+        self.directory = Path(directory)
+        self.log = self.directory / "log"
+
+    def begin(self) -> int | None:
+        """Marks the attempt as begun and returns the descriptor that holds its lock; None if it had begun before.
+
+        Raises Errored or NodeFull if the directory cannot be written.
+        """
+        try:
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = os.open(self.directory / "alive", os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if (self.directory / "begun").exists():
+                    raise BlockingIOError
+                (self.directory / "exit").write_bytes(_PLACEHOLDER)
+                now = Begun(time=time.time_ns() // 10**6, boottime=boottime(), boot=boot_id())
+                self._write("begun", msgspec.json.encode(now))
+            except BaseException:
+                os.close(lock)
+                raise
+        except BlockingIOError:
+            return None
+        except OSError as fault:
+            raise cannot(f"begin the attempt in '{self.directory}'", fault) from fault
+        return lock
+
+    def begun(self) -> Begun | None:
+        """When it was started; None if it never was."""
+        return self._read("begun", Begun)
+
+    def age(self, begun: Begun) -> float:
+        """Seconds since it was started; 0 if that was in another boot."""
+        return max(0.0, boottime() - begun.boottime) if begun.boot == boot_id() else 0.0
+
+    def is_alive(self) -> bool:
+        """Whether the shim runs: it holds the lock, which no reused pid can fake."""
+        try:
+            lock = os.open(self.directory / "alive", os.O_RDONLY)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(lock)
+        return False
+
+    def shim(self) -> int:
+        """The shim's pid, meaningful while it is alive; 0 if it has not said so yet."""
+        try:
+            return int((self.directory / "alive").read_bytes() or b"0")
+        except (FileNotFoundError, ValueError):
+            return 0
+
+    def left(self) -> Left | None:
+        """How the command ended, once that is written completely."""
+        try:
+            with open(self.directory / "exit", "rb") as file:
+                found = _EXIT.match(file.read(16))
+                ended = os.fstat(file.fileno()).st_mtime_ns // 10**6
+        except FileNotFoundError:
+            return None
+        return Left(status=int(found[1]), ended=ended) if found else None
+
+    def leave(self, status: int, error: str) -> None:
+        """Writes the end of an attempt whose command could not be run, in the shim's place."""
+        self._write("error", error.encode())
+        (self.directory / "exit").write_bytes(f"{status} end\n".encode())
+
+    def error(self) -> str:
+        """Why the command could not be run; empty if it could."""
+        try:
+            return (self.directory / "error").read_text()
+        except FileNotFoundError:
+            return ""
+
+    def stop(self) -> Stop | None:
+        """Whether it was asked to end."""
+        return self._read("stop", Stop)
+
+    def ask_to_stop(self, why: str, limit: str = "") -> bool:
+        """Keeps the first reason to end; False if there was one already."""
+        if self.stop() is not None:
+            return False
+        self._write("stop", msgspec.json.encode(Stop(why=why, limit=limit, boottime=boottime())))
+        return True
+
+    def ended(self) -> Ended | None:
+        """The final answer, if it was given before."""
+        return self._read("ended", Ended)
+
+    def keep(self, ended: Ended) -> None:
+        """Keeps the final answer."""
+        self._write("ended", msgspec.json.encode(ended))
+
+    def _read(self, name: str, kind: type[_T]) -> _T | None:
+        try:
+            return msgspec.json.decode((self.directory / name).read_bytes(), type=kind)
+        except FileNotFoundError:
+            return None
+        except msgspec.MsgspecError as fault:
+            raise Errored(
+                f"damaged file '{self.directory / name}': {fault}",
+                hint="retry the build; this attempt cannot be judged",
+            ) from fault
+
+    def _write(self, name: str, data: bytes) -> None:
+        """Appears whole or not at all."""
+        fresh = self.directory / f".{name}.new"
+        try:
+            fresh.write_bytes(data)
+            fresh.replace(self.directory / name)
+        except OSError as fault:
+            with contextlib.suppress(OSError):
+                fresh.unlink()
+            raise cannot(f"write '{self.directory / name}'", fault) from fault

@@ -1,0 +1,272 @@
+"""Runs an attempt on this machine: start, adopt, watch, limit and end it; how the command is wrapped is given."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from citgit.errors import Errored
+from citgit.executors import usage
+from citgit.executors.attempt import Attempt, Begun, Left, Stop, boot_id, boottime, cannot
+from citgit.executors.descendants import Family, depth, kill, log_files, send
+from citgit.executors.log_writer import LogWriter
+from citgit.executors.shim import resolve, spawn
+from citgit.model.plan import Ended, Plan, Probe
+from citgit.model.record import Exit
+
+GRACE_S = 2.0
+"""How long a command has to end by itself after TERM."""
+
+GIVE_UP_S = 30.0
+"""After so long even the shim is killed; an answer is then given although processes are left."""
+
+_FIRST_SAMPLE_S = 0.05
+_SAMPLE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wrapped:
+    """A command as the shim gets it; `opened` are files (path, flags) for its descriptors 3 to 7."""
+
+    cwd: str
+    command: tuple[str, ...]
+    env: Mapping[str, str]
+    opened: Mapping[int, tuple[Path, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Wrapper:
+    """What makes one local executor differ from another.
+
+    `wrap` gets the plan and the program's absolute path. `explain` gets the plan and the exit status, and says why
+    the wrapper, not the command, failed ("" if it did not). The first `spared` generations below the shim are the
+    wrapper's own and get no TERM.
+    """
+
+    name: str
+    probe: Callable[[], Probe]
+    wrap: Callable[[Plan, str], Wrapped]
+    explain: Callable[[Plan, int], str]
+    spared: int = 0
+
+
+@dataclass(slots=True)
+class _Watch:
+    """What is remembered of a running attempt between two looks; losing it costs precision only."""
+
+    family: Family
+    child: int = 0
+    next_sample: float = _FIRST_SAMPLE_S
+    peak: usage.Peak = field(default_factory=usage.Peak)
+    alive_at_ms: int = 0
+
+
+class LocalExecutor:
+    """An Executor whose commands run on this machine under the shim."""
+
+    def __init__(self, wrapper: Wrapper, logs: LogWriter) -> None:
+        self._wrapper = wrapper
+        self._logs = logs
+        self._watched: dict[str, _Watch] = {}
+
+    @property
+    def name(self) -> str:
+        """As in `place.executor`."""
+        return self._wrapper.name
+
+    def probe(self) -> Probe:
+        """Whether it works on this node."""
+        return self._wrapper.probe()
+
+    def start(self, plan: Plan) -> None:
+        """Starts the command and returns at once; does nothing if it was started before.
+
+        Raises Errored (NodeFull) if it cannot be started.
+        """
+        probe = self.probe()
+        if not probe.ok:
+            raise Errored(f"cannot use executor '{self.name}': {probe.reason}", hint="`cit doctor` looks at this node")
+        attempt = Attempt(plan.directory)
+        lock = attempt.begin()
+        if lock is None:
+            return
+        try:
+            begun = attempt.begun()
+            assert begun is not None
+            self._logs.begin(attempt.log, "", begun.time)
+            program, why_not = resolve(plan.command[0] if plan.command else "", plan.cwd, plan.env.get("PATH", ""))
+            if not os.path.isdir(plan.cwd):
+                why_not = f"cannot start in '{plan.cwd}': no such directory in the checkout; mend the job's `directory`"
+            if why_not:
+                (attempt.log / "err").write_text(f"cit: {why_not}\n")
+                attempt.leave(127, why_not)
+                return
+            wrapped = self._wrapper.wrap(plan, program)
+            child = spawn(attempt.directory, wrapped.cwd, wrapped.command, wrapped.env, lock, wrapped.opened)
+            self._watch(plan, attempt, begun).child = child
+        except OSError as fault:
+            raise cannot(f"start the attempt in '{plan.directory}'", fault) from fault
+        finally:
+            os.close(lock)
+
+    def poll(self, plan: Plan) -> Ended | None:
+        """None while it runs; captures times and enforces limits."""
+        attempt = Attempt(plan.directory)
+        if ended := attempt.ended():
+            return ended
+        begun = attempt.begun()
+        if begun is None:
+            return Ended(error="never started: the worker ended between planning and starting it")
+        watch = self._watch(plan, attempt, begun)
+        try:
+            # In this order: an end that is written after the first look is seen by the second.
+            alive = attempt.is_alive()
+            left = attempt.left()
+            ms = round(attempt.age(begun) * 1000)
+            written = sum(self._logs.mark(attempt.log, ms)) if attempt.log.is_dir() else 0
+            if alive and left is None:
+                watch.alive_at_ms = ms
+                self._enforce(plan, attempt, begun, watch, written)
+                return None
+            return self._finish(plan, attempt, begun, watch, left, written)
+        except OSError as fault:
+            raise cannot(f"watch the attempt in '{plan.directory}'", fault) from fault
+
+    def stop(self, plan: Plan, why: str) -> None:
+        """Asks the command and all its descendants to end; `poll` kills what is left two seconds later."""
+        attempt = Attempt(plan.directory)
+        begun = attempt.begun()
+        if begun is not None and attempt.ended() is None and attempt.ask_to_stop(why):
+            self._term(self._watch(plan, attempt, begun))
+
+    def clean(self, plan: Plan) -> None:
+        """Leaves no process behind; the attempt's files stay. Raises Errored if some cannot be killed."""
+        attempt = Attempt(plan.directory)
+        begun = attempt.begun()
+        if begun is None:
+            return
+        watch = self._watch(plan, attempt, begun)
+        end = time.monotonic() + GIVE_UP_S
+        while not kill(watch.family.members, 0):
+            if time.monotonic() > end:
+                raise Errored(f"cannot kill all processes of attempt '{plan.claim}'", hint="look at them with ps")
+            time.sleep(0.01)
+        if attempt.is_alive():
+            send([watch.family.shim], signal.SIGKILL)
+        self._reap(watch)
+        self._watched.pop(plan.claim, None)
+
+    def _watch(self, plan: Plan, attempt: Attempt, begun: Begun) -> _Watch:
+        watch = self._watched.get(plan.claim)
+        if watch is None:
+            family = Family(plan.claim, 0, begun.boottime, log_files(attempt.log))
+            watch = self._watched[plan.claim] = _Watch(family, peak=usage.load_peak(attempt.directory))
+        # Once the lock is free the pid may be anybody's.
+        watch.family.shim = attempt.shim() if attempt.is_alive() else 0
+        return watch
+
+    def _enforce(self, plan: Plan, attempt: Attempt, begun: Begun, watch: _Watch, written: int) -> None:
+        stop = attempt.stop()
+        if stop is None and written > plan.output:
+            attempt.ask_to_stop(f"wrote more than {plan.output} bytes of output", "output")
+        elif stop is None and attempt.age(begun) > plan.seconds:
+            attempt.ask_to_stop(f"took longer than {plan.seconds} s", "time")
+            self._term(watch)
+        stop = stop or attempt.stop()
+        if stop is not None:
+            self._press(stop, watch)
+        elif attempt.age(begun) >= watch.next_sample:
+            # Soon at first, so that short builds get one too; then once a second.
+            watch.next_sample = attempt.age(begun) + min(attempt.age(begun), _SAMPLE_S)
+            peak = watch.peak.raised(usage.sample(watch.family.members(), watch.family.shim))
+            if peak != watch.peak:
+                watch.peak = peak
+                usage.save_peak(attempt.directory, peak)
+
+    def _term(self, watch: _Watch) -> None:
+        members = watch.family.members()
+        below = depth(members, watch.family.shim)
+        mine = [one.pid for one in members if below.get(one.pid, GIVE_UP_S) > self._wrapper.spared]
+        send(mine, signal.SIGTERM)
+        # A stopped process gets its TERM only when it goes on.
+        send([*mine, *([watch.family.shim] if watch.family.shim else [])], signal.SIGCONT)
+
+    def _press(self, stop: Stop, watch: _Watch) -> None:
+        """Kills what TERM did not end; too much output gets no grace, for the disk fills meanwhile."""
+        waited = boottime() - stop.boottime
+        shim = watch.family.shim
+        if not shim or (waited < GRACE_S and stop.limit != "output"):
+            return
+        if kill(watch.family.members, shim) and waited > GIVE_UP_S:
+            send([shim], signal.SIGKILL)
+
+    def _finish(
+        self, plan: Plan, attempt: Attempt, begun: Begun, watch: _Watch, left: Left | None, written: int
+    ) -> Ended | None:
+        # What is left behind could still write to the log: first it goes, then the answer is given.
+        now = round(attempt.age(begun) * 1000)
+        waited = now - (left.ended - begun.time if left else watch.alive_at_ms)
+        if not kill(watch.family.members, 0) and waited < GIVE_UP_S * 1000:
+            return None
+        wall_ms = min(max(left.ended - begun.time if left else now, watch.alive_at_ms), now) if now else 0
+        stop = attempt.stop()
+        if stop is None and written > plan.output:
+            attempt.ask_to_stop(f"wrote more than {plan.output} bytes of output", "output")
+            stop = attempt.stop()
+        exit = exit_of(left.status) if left else Exit()
+        error = attempt.error() or self._why(plan, begun, left, stop)
+        ended = Ended(
+            exit=exit,
+            usage=usage.total(attempt.directory, Path(plan.workspace), wall_ms, watch.peak, self._reap(watch)),
+            started=begun.time,
+            ended=begun.time + wall_ms,
+            limit=stop.limit if stop else "",
+            error=error,
+        )
+        if attempt.log.is_dir():
+            self._logs.mark(attempt.log, wall_ms)
+            self._logs.finish(attempt.log, ended.ended, exit, plan.output)
+        attempt.keep(ended)
+        self._watched.pop(plan.claim, None)
+        return ended
+
+    def _why(self, plan: Plan, begun: Begun, left: Left | None, stop: Stop | None) -> str:
+        """Why it did not end by itself; empty if it did."""
+        if stop is not None:
+            return f"stopped: {stop.why}"
+        if left is not None:
+            return self._wrapper.explain(plan, left.status)
+        if begun.boot != boot_id():
+            return "lost: the machine was restarted while it ran"
+        return "lost: its watcher is gone without leaving an exit status (killed, out of memory, or never started)"
+
+    def _reap(self, watch: _Watch) -> resource.struct_rusage | None:
+        """What the kernel counted, if the shim was our own child; it is about to exit, so a short wait will do."""
+        for _ in range(50 if watch.child else 0):
+            with contextlib.suppress(ChildProcessError):
+                pid, _, counted = os.wait4(watch.child, os.WNOHANG)
+                if pid:
+                    watch.child = 0
+                    return counted
+                time.sleep(0.002)
+                continue
+            watch.child = 0
+            break
+        return None
+
+
+def exit_of(status: int) -> Exit:
+    """The exit as a record has it. A shell tells death by signal n as 128 + n, and so do sandboxes.
+
+    A program that itself exits with such a number cannot be told from that; numbers without a signal stay numbers.
+    """
+    with contextlib.suppress(ValueError):
+        if status > 128:
+            return Exit(signal=signal.Signals(status - 128).name)
+    return Exit(status=status)

@@ -1,0 +1,88 @@
+"""Starts the shim: a POSIX shell in a session of its own, so that no interpreter waits beside each build."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from citgit.executors.attempt import cannot
+
+SHIM = Path(__file__).with_name("shim.sh")
+_LOCK_FD = 9
+
+
+def spawn(
+    directory: Path,
+    cwd: str,
+    command: Sequence[str],
+    env: Mapping[str, str],
+    lock: int,
+    opened: Mapping[int, tuple[Path, int]] | None = None,
+) -> int:
+    """Starts `command` in `cwd` under the shim, its output going to `directory/log`; the shim's pid.
+
+    `lock` is the locked descriptor of `alive`. `opened` are further files (path, flags) for descriptors 3 to 7.
+    Raises Errored or NodeFull.
+    """
+    append = os.O_WRONLY | os.O_APPEND
+    actions: list[tuple[int, int, str, int, int] | tuple[int, int, int] | tuple[int, int]] = [
+        # First, because the lock's descriptor may be one of those that are taken below.
+        (os.POSIX_SPAWN_DUP2, lock, _LOCK_FD),
+        (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, str(directory / "log" / "out"), append, 0),
+        (os.POSIX_SPAWN_OPEN, 2, str(directory / "log" / "err"), append, 0),
+    ]
+    # What the worker itself inherited must not reach a build: a pipe that stays open can hang whoever reads it.
+    for fd in _inheritable():
+        actions.insert(0, (os.POSIX_SPAWN_CLOSE, fd))
+    for number, (path, flags) in (opened or {}).items():
+        actions.append((os.POSIX_SPAWN_OPEN, number, str(path), flags, 0o600))
+    try:
+        return os.posix_spawn(
+            "/bin/sh",
+            ["sh", str(SHIM), str(directory), cwd, *command],
+            env,
+            file_actions=actions,
+            setsid=True,
+            setsigmask=(),
+            # Python ignores some signals, and ignored signals stay ignored: a build expects the defaults.
+            setsigdef=signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP},
+        )
+    except (OSError, ValueError) as fault:
+        fault = fault if isinstance(fault, OSError) else OSError(0, str(fault))
+        raise cannot(f"start '{command[0]}'", fault) from fault
+
+
+def _inheritable() -> list[int]:
+    found = []
+    for name in os.listdir("/dev/fd"):
+        with contextlib.suppress(OSError):
+            if int(name) > 2 and os.get_inheritable(int(name)):
+                found.append(int(name))
+    return found
+
+
+def resolve(command: str, cwd: str, path: str) -> tuple[str, str]:
+    """The absolute path of the program, or "" and why there is none."""
+    if "/" in command:
+        found = os.path.normpath(os.path.join(cwd, command))
+        if os.path.isfile(found) and os.access(found, os.X_OK):
+            return os.path.join(cwd, command), ""
+        if os.path.isfile(found):
+            return "", f"cannot run '{command}': it is not executable; `git update-index --chmod=+x` mends it"
+        return (
+            "",
+            f"cannot run '{command}': no such file in '{cwd}'; is it in the checkout, at this path?",
+        )
+    for folder in path.split(os.pathsep):
+        # An empty or relative entry would mean the worker's directory, not the build's.
+        if os.path.isabs(folder) and (program := shutil.which(command, path=folder)):
+            return program, ""
+    return "", (
+        f"cannot run '{command}': not found in PATH ({path}); "
+        "install it on this node, or name it in requires.tools so that nodes without it are passed over"
+    )
