@@ -11,10 +11,10 @@ from typing import Any
 
 from citgit.errors import Bug, Errored, NodeFull, NotFound, Refused
 from citgit.git.program import must
+from citgit.git.trees import parse_tree, tree_bytes
 from citgit.interfaces import Entry, Oid
 from citgit.model.names import is_oid
 from citgit.records.commit import oid_of
-from citgit.git.trees import parse_tree, tree_bytes
 
 _BARE = {
     "core.fsync": "all",  # git's default syncs neither refs nor loose objects

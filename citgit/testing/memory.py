@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from citgit.errors import Bug, Errored, NotFound, Refused, RemoteAway
+from citgit.git.trees import parse_tree, tree_bytes
 from citgit.interfaces import Answer, Entrusted, Entry, Oid, Pushed, Update
 from citgit.records.commit import oid_of
-from citgit.git.trees import parse_tree, tree_bytes
 
 
 class Fault(Enum):
@@ -157,7 +157,7 @@ class MemoryHost:
         return Pushed(update, Answer.DONE)
 
     def land(self, index: int | None = None) -> Pushed:
-        """Lets a delayed push arrive: the one at `index`, or one that the faults choose, so later ones overtake."""
+        """Lets a delayed push arrive: the one at `index`, or one that the faults choose, so others overtake."""
         chosen = self.faults.below(len(self.delayed)) if index is None else index
         late = self.delayed.pop(chosen)
         return self.apply(late.update, late.objects)
