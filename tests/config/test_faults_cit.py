@@ -274,9 +274,7 @@ def test_an_inherited_fault_stands_where_it_was_written() -> None:
 
 def test_a_job_without_a_command() -> None:
     """Only a job that is extended may have none."""
-    assert faults("[job.a]\n") == [
-        '1: job.a.command: missing or empty; allowed: one command such as ["make", "check"]'
-    ]
+    assert faults("[job.a]\n") == ['1: job.a.command: missing or empty; allowed: one command such as ["make", "check"]']
     read_cit({"cit.toml": b'[job.a]\n[job.b]\nextends = "a"\ncommand = ["true"]'})
 
 
