@@ -116,9 +116,7 @@ def enqueue_person(
             cause=Cause(kind=CauseKind.PERSON, message=wish.message),
         )
         pool = wish.pool or cells[0].job.place.pool
-        drafts.append(
-            follow(state, actor, snapshot, root, ref=state.refs.build(pool, build), build=build, parent=None)
-        )
+        drafts.append(follow(state, actor, snapshot, root, ref=state.refs.build(pool, build), build=build, parent=None))
     return drafts
 
 
@@ -134,7 +132,7 @@ def create_promised(state: State, actor: Actor, repository: Repository, promised
             ref=state.refs.build(promise.pool, promise.id),
             build=promise.id,
             parent=None,
-        )  # fmt: skip
+        )
         for promise in missing
     ]
     answers = push(state, actor, drafts) if drafts else []
@@ -274,6 +272,4 @@ def need_pool(snapshot: Snapshot, pool: str) -> None:
     """Raises NotFound if the policy in force has no such pool."""
     pools = snapshot.policies.tip.team.pool
     if pool != HERE and pool not in pools:
-        raise NotFound(
-            f"no pool {pool!r} in the policy", hint=f"known pools: {', '.join(sorted(pools)) or 'none'}"
-        )
+        raise NotFound(f"no pool {pool!r} in the policy", hint=f"known pools: {', '.join(sorted(pools)) or 'none'}")

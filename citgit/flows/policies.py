@@ -83,8 +83,7 @@ def draft_policy(
     body = Policy(
         version=before.tip.version + 1 if before else 1,
         files=tuple(
-            Payload(name=name, sha256=hashlib.sha256(data).hexdigest(), size=len(data))
-            for name, data in files.items()
+            Payload(name=name, sha256=hashlib.sha256(data).hexdigest(), size=len(data)) for name, data in files.items()
         ),
         generation=before.tip.generation if before else 0,
         hold=hold,

@@ -30,9 +30,7 @@ class Watches:
         self.last = None
 
 
-def watch(
-    state: State, repository: Repository, watches: Watches, pools: list[str]
-) -> list[tuple[Build, Observed]]:
+def watch(state: State, repository: Repository, watches: Watches, pools: list[str]) -> list[tuple[Build, Observed]]:
     """Counts one successful poll; the running builds of the pools whose leases ran out."""
     now = state.clock.monotonic()
     interval = now - watches.last if watches.last is not None else 0.0
@@ -49,9 +47,7 @@ def watch(
             current[build.id] = seen
             if ran_out(seen, ttl, state.entropy.uniform(0, 1)):
                 ms = int(seen.unchanged * 1000)
-                expired.append(
-                    (build, Observed(claim=build.held.claim, beat=beat, unchanged_ms=ms, polls=seen.polls))
-                )
+                expired.append((build, Observed(claim=build.held.claim, beat=beat, unchanged_ms=ms, polls=seen.polls)))
     watches.by_build = current
     return expired
 
@@ -84,9 +80,7 @@ def end_lost(state: State, actor: Actor, repository: Repository, build: Build, o
     return push(state, actor, [draft(state, actor, repository.snapshot, build, body)])[0].answer is Answer.DONE
 
 
-def end_expired(
-    state: State, actor: Actor, repository: Repository, watches: Watches, pools: list[str]
-) -> list[str]:
+def end_expired(state: State, actor: Actor, repository: Repository, watches: Watches, pools: list[str]) -> list[str]:
     """Ends builds that this observer saw waiting for longer than their job allows; their ids."""
     now, ended = state.clock.monotonic(), []
     for pool in pools:

@@ -79,9 +79,7 @@ def complain(pushed: Pushed) -> None:
         case Answer.DENIED:
             raise Refused(f"cannot push {ref!r}: the host refuses it: {words[-300:]}")
         case Answer.UNKNOWN:
-            raise RemoteAway(
-                f"cannot push {ref!r}: {words[-300:] or 'no answer'}", hint="it is kept, and pushed later"
-            )
+            raise RemoteAway(f"cannot push {ref!r}: {words[-300:] or 'no answer'}", hint="it is kept, and pushed later")
         case Answer.DONE:
             return
 

@@ -1,0 +1,39 @@
+"""What people do to builds: cancel, hold, let go, re-order, ask again."""
+
+from __future__ import annotations
+
+from citgit.errors import Refused
+from citgit.flows.builds import Repository
+from citgit.flows.state import Actor, State
+from citgit.flows.writing import draft, write
+from citgit.model.build import Build
+from citgit.model.record import Body, Cancel, Pause, Priority, RecordType, Resume
+from citgit.rules.lifecycle import TABLE
+from citgit.rules.lifecycle import State as Life
+
+
+def control(state: State, actor: Actor, repository: Repository, build: Build, body: Body) -> Build:
+    """Pushes one control record and returns the build as it is then.
+
+    Raises:
+        Refused: the record would be void in the build's state, or turned out to be void.
+    """
+    kind = {
+        Cancel: RecordType.CANCEL,
+        Pause: RecordType.PAUSE,
+        Resume: RecordType.RESUME,
+        Priority: RecordType.PRIORITY,
+    }[type(body)]
+    if (Life(build.state), kind) not in TABLE:
+        raise Refused(f"cannot {kind.value} build {build.id}: it is {outcome_text(build)}")
+    made = draft(state, actor, repository.snapshot, build, body)
+    after = repository.build(build.ref, made.new)
+    if void := after.entries[-1].void:
+        raise Refused(f"cannot {kind.value} build {build.id}: {void}")
+    write(state, actor, [made])
+    return after
+
+
+def outcome_text(build: Build) -> str:
+    """The build's state in a word: its outcome once it is final."""
+    return build.outcome.value if build.outcome else build.state

@@ -1,0 +1,57 @@
+"""An agent's advert and beats: one ref per boot, one push renews all leases; nothing is written when idle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from citgit.flows.builds import Repository
+from citgit.flows.state import Actor, State
+from citgit.flows.writing import follow, push
+from citgit.interfaces import Answer, Oid, Update
+from citgit.model.names import Kind
+from citgit.model.record import Advert, Beat
+from citgit.records.envelope import parent_of
+
+
+@dataclass(slots=True)
+class Heart:
+    """When the last acknowledged renewal began (boottime seconds), and what it renewed."""
+
+    began: float = float("-inf")
+    renewed: tuple[Oid, ...] = ()
+    adverted: bool = False
+
+
+def beat(
+    state: State, actor: Actor, repository: Repository, heart: Heart, advert: Advert, held: tuple[Oid, ...], free: int
+) -> None:
+    """Writes the advert once per boot, and a beat when leases are due for renewal or newly held."""
+    agent = actor.name.partition(":")[2]
+    ref = state.refs.agent(agent, advert.boot)
+    refs = repository.snapshot.of(state.refs, Kind.AGENT, agent)
+    tip = refs.get(ref)
+    limits = repository.snapshot.policies.tip.team.limits
+    now = state.clock.boottime()
+    if tip is not None and (not held or (held == heart.renewed and now - heart.began < limits.beat)):
+        return
+    body: Advert | Beat
+    old = next((other for name, other in sorted(refs.items()) if name != ref), "")
+    if tip is None:
+        body = _advert(advert, previous=old, renews=held)
+        made = follow(state, actor, repository.snapshot, body, ref=ref, build="", parent=None)
+    else:
+        body = Beat(renews=held, free=free)
+        parent = parent_of(state.objects.read(tip)[1])
+        made = follow(state, actor, repository.snapshot, body, ref=ref, build="", parent=parent)
+    if push(state, actor, [made])[0].answer is Answer.DONE:
+        heart.began, heart.renewed = now, held
+        if tip is None:
+            gone = [Update(name, other, None) for name, other in refs.items() if name != ref]
+            if gone:
+                state.remote.push(gone)
+
+
+def _advert(advert: Advert, *, previous: str, renews: tuple[Oid, ...]) -> Advert:
+    return msgspec.structs.replace(advert, previous=previous, renews=renews)

@@ -1,0 +1,253 @@
+"""One agent's worker: what it does in one turn, in an order that any crash may interrupt (PROTOCOL §4)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from citgit.errors import CitError, NotYet, RemoteAway
+from citgit.flows import reap
+from citgit.flows.archive import archive
+from citgit.flows.builds import Repository, is_running
+from citgit.flows.chains import read_link
+from citgit.flows.claims import Claimed, candidates, claim, fetchable, skip, upstream, why
+from citgit.flows.enqueue import Doors, create_promised
+from citgit.flows.heartbeat import Heart, beat
+from citgit.flows.poll import poll
+from citgit.flows.state import Actor, State
+from citgit.flows.writing import draft, push
+from citgit.interfaces import Answer, Oid, Workshop
+from citgit.model.build import Build
+from citgit.model.names import HERE
+from citgit.model.record import Advert, Claim, Observed, Progress
+from citgit.rules.judge import promises_of
+from citgit.rules.ordering import in_order
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, for people and `--json`: what, to which build, in words."""
+
+    kind: str
+    build: str
+    text: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Worker:
+    """An agent at work. `url` is the repository that records call "self"; `own` runs builds unsandboxed."""
+
+    state: State
+    actor: Actor
+    doors: Doors
+    workshop: Workshop
+    url: str
+    pools: list[str]
+    boot: str
+    node: str
+    slots: int = 1
+    labels: tuple[str, ...] = ()
+    own: bool = False
+    tell: Callable[[Event], None] = lambda event: None
+    heart: Heart = field(default_factory=Heart)
+    watches: reap.Watches = field(default_factory=reap.Watches)
+    advert: Advert | None = None
+    stopped: set[Oid] = field(default_factory=set)
+    draining: bool = False
+
+    def turn(self) -> None:
+        """One turn. Raises nothing that the next turn could mend; Refused if the policy cannot be trusted."""
+        try:
+            repository = Repository(self.state, poll(self.state))
+        except RemoteAway as error:
+            self.watches.failed()
+            self._say("away", "", error.message)
+            return
+        for alarm in repository.snapshot.alarms:
+            self._say("alarm", "", alarm)
+        self._guard("beat", lambda: self._beat(repository))
+        self._publish(repository)
+        self._settle(repository)
+        self._guard("promises", lambda: self._promises(repository))
+        if not repository.snapshot.policies.tip.hold and not self.draining:
+            self._adopt(repository)
+            self._reap(repository)
+            self._claim(repository)
+        for pool in [*self.pools, HERE]:
+            self._guard("archive", lambda pool=pool: self._archive(repository, pool))  # type: ignore[misc]
+
+    def free(self) -> int:
+        """Slots without an attempt."""
+        return self.slots - len(self.workshop.running())
+
+    # -- the steps of a turn ----------------------------------------------------------------------------
+
+    def _beat(self, repository: Repository) -> None:
+        if self.advert is None:
+            self.advert = self.workshop.advert(self.boot, self.slots, self.labels)
+        if self.actor.name.startswith("agent:"):
+            held = tuple(sorted(self.workshop.running()))
+            beat(self.state, self.actor, repository, self.heart, self.advert, held, self.free())
+
+    def _publish(self, repository: Repository) -> None:
+        """Pushes the results of attempts that ended and still hold their builds."""
+        for oid, build_id in self.workshop.running().items():
+            result = self._guard("poll", lambda oid=oid: self.workshop.poll(oid), build_id)  # type: ignore[misc]
+            build = self._find(repository, build_id)
+            if result is None or build is None or build.held is None or build.held.claim != oid or build.is_final:
+                continue
+            answer = push(self.state, self.actor, [draft(self.state, self.actor, repository.snapshot, build, result)])[
+                0
+            ]
+            if answer.answer is Answer.DONE:
+                self._say("result", build_id, f"{result.outcome.value}: {result.reason}")
+                self.workshop.finish(oid)
+
+    def _settle(self, repository: Repository) -> None:
+        """Stops attempts that nobody waits for; what a stale one found out stays on disk as evidence."""
+        for oid, build_id in self.workshop.running().items():
+            build = self._find(repository, build_id)
+            current = build is not None and build.held is not None and build.held.claim == oid and not build.is_final
+            if build is not None and not current:
+                if oid not in self.stopped:
+                    self._say(
+                        "stale", build_id, "another claim holds the build, or it is final; the attempt is evidence"
+                    )
+                    self.stopped.add(oid)
+                    self.workshop.stop(oid, "the claim is not current any more")
+                if self._guard("stop", lambda oid=oid: self.workshop.poll(oid), build_id) is not None:  # type: ignore[misc]
+                    self.workshop.finish(oid)
+            elif build is not None and build.stopping and oid not in self.stopped:
+                self._say("stopping", build_id, build.stopping.value)
+                self.stopped.add(oid)
+                self.workshop.stop(oid, build.stopping.value)
+
+    def _promises(self, repository: Repository) -> None:
+        for pool in self.pools:
+            for build in repository.active(pool):
+                if build.broken or build.unsupported:
+                    continue
+                for created in create_promised(self.state, self.actor, repository, promises_of(build)):
+                    self._say("promised", created, f"by build {build.id}")
+
+    def _adopt(self, repository: Repository) -> None:
+        """Claims by this key without an attempt on this node: a crash came between the push and the start."""
+        known = self.actor.journal.claims()
+        for pool in self.pools:
+            for build in list(repository.active(pool)):
+                held = build.held
+                if not is_running(build) or held is None or held.actor != self.actor.name:
+                    continue
+                if held.claim in self.workshop.running() or held.claim in self.stopped:
+                    continue
+                if held.claim in known and not build.stopping:
+                    body = self._body(held.claim)
+                    if body is not None:
+                        self._start(Claimed(build=build, claim=held.claim, body=body), repository)
+                elif held.claim not in known:
+                    self._take_over(repository, build, Observed(claim=held.claim))
+
+    def _reap(self, repository: Repository) -> None:
+        for build, observed in reap.watch(self.state, repository, self.watches, self.pools):
+            if build.held and build.held.claim in self.workshop.running():
+                continue
+            self._guard("reap", lambda b=build, o=observed: self._take_over(repository, b, o), build.id)  # type: ignore[misc]
+        for ended in reap.end_expired(self.state, self.actor, repository, self.watches, self.pools):
+            self._say("expired", ended, "waited too long")
+
+    def _take_over(self, repository: Repository, build: Build, observed: Observed) -> None:
+        spent = build.request is None or build.valid_claims >= build.request.max_attempts or bool(build.stopping)
+        if spent:
+            if reap.end_lost(self.state, self.actor, repository, build, observed):
+                self._say("lost", build.id, "no attempt is left")
+        elif self.free() > 0 and self._placed(build):
+            self._take(repository, build, observed)
+
+    def _claim(self, repository: Repository) -> None:
+        running: Counter[str] = Counter()
+        for pool in self.pools:
+            running.update(build.owner or build.principal for build in repository.active(pool) if is_running(build))
+        for build in in_order(candidates(repository, self.pools), self.watches.first_seen, running):
+            if self.free() <= 0:
+                return
+            self._guard("claim", lambda b=build: self._consider(repository, b), build.id)  # type: ignore[misc]
+
+    def _consider(self, repository: Repository, build: Build) -> None:
+        before = upstream(repository, build)
+        if before.skip is not None:
+            if skip(self.state, self.actor, repository, build, before.skip):
+                self._say("skipped", build.id, before.skip.reason)
+        elif before.ready and self._placed(build) and self._can_fetch(build):
+            self._take(repository, build, None, before.finals)
+
+    def _can_fetch(self, build: Build) -> bool:
+        if build.request is None:
+            return False
+        try:
+            fetchable(self.doors.sources, self.doors.configs, self.url, build.request)
+        except NotYet as error:
+            self._say("not yet", build.id, error.message)
+            return False
+        return True
+
+    def _placed(self, build: Build) -> bool:
+        if self.advert is None:
+            return False
+        agent = self.actor.name.partition(":")[2]
+        return all(one.ok for one in why(build, self.advert, agent))
+
+    def _take(
+        self, repository: Repository, build: Build, observed: Observed | None, finals: dict[str, Oid] | None = None
+    ) -> None:
+        agent = self.actor.name.partition(":")[2]
+        decisions = why(build, self.advert, agent, self.free()) if self.advert else []
+        claimed = claim(
+            self.state, self.actor, repository, build, boot=self.boot, node=self.node, decisions=decisions,
+            takeover=observed, finals=finals,
+        )  # fmt: skip
+        if claimed is not None:
+            self._say("claimed", build.id, f"attempt {claimed.body.attempt}" + (" (takeover)" if observed else ""))
+            self._start(claimed, repository)
+
+    def _start(self, claimed: Claimed, repository: Repository) -> None:
+        build = claimed.build
+        if build.request is None:
+            return
+        where = self.workshop.start(build.id, claimed.claim, build.request, claimed.body, own=self.own)
+        self._say("started", build.id, where)
+        now = poll(self.state, [build.pool])
+        fresh = self._find(Repository(self.state, now), build.id)
+        if fresh and fresh.held and fresh.held.claim == claimed.claim and not fresh.is_final:
+            body = Progress(claim=claimed.claim, phase="command", where=where)
+            push(self.state, self.actor, [draft(self.state, self.actor, now, fresh, body)])
+
+    def _archive(self, repository: Repository, pool: str) -> None:
+        for done in archive(self.state, self.actor, repository, pool):
+            self._say("archived", done, "")
+
+    # -- small things -----------------------------------------------------------------------------------
+
+    def _body(self, oid: Oid) -> Claim | None:
+        record = read_link(self.state, oid).record
+        return record.body if record and isinstance(record.body, Claim) else None
+
+    def _find(self, repository: Repository, build: str) -> Build | None:
+        try:
+            return repository.find(build)
+        except NotYet:
+            return None
+
+    def _guard(self, step: str, act: Callable[[], T], build: str = "") -> T | None:
+        """Does one step; an error of it is told and does not keep the others from their turn."""
+        try:
+            return act()
+        except CitError as error:
+            self._say("error", build, f"{step}: {error.message}")
+            return None
+
+    def _say(self, kind: str, build: str, text: str) -> None:
+        self.tell(Event(kind, build, text))

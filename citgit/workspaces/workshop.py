@@ -1,0 +1,265 @@
+"""Attempts on disk: one directory each, which a restarted worker finds again and goes on with.
+
+HOME/attempts/<claim>/   attempt.json, plan.json, result.json, log/ (the log tree), artifacts/, home/, tmp/
+HOME/workspaces/<uuid>/  the checkout of a build; <uuid>.2 for its second attempt here
+HOME/by-name/<job>@<branch>  a link to the newest workspace of the job, for people
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from citgit.errors import CitError, Errored, NotFound
+from citgit.interfaces import Executor, Oid, Sources
+from citgit.model.names import is_build_id, is_oid
+from citgit.model.plan import Ended, Plan
+from citgit.model.record import (
+    Advert,
+    Artifact,
+    Assurance,
+    Claim,
+    FirstError,
+    LogSummary,
+    Outcome,
+    Request,
+    Result,
+    Tests,
+)  # fmt: skip
+from citgit.rules.build_key import build_key
+from citgit.workspaces.node import advert
+
+T = TypeVar("T")
+
+CLEAN = ".finished"
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """attempt.json: what the attempt is for. `error` is why the command was never started."""
+
+    build: str
+    claim: str
+    request: Request
+    number: int
+    error: str = ""
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """What was collected after the command ended."""
+
+    artifacts: tuple[Artifact, ...] = ()
+    tests: Tests | None = None
+    missing: tuple[str, ...] = ()
+
+
+class Tools(msgspec.Struct, frozen=True, kw_only=True):
+    """The parts that `wiring` chooses.
+
+    `environment` makes the variables of a command, `choose` the executor, `collect` the artifacts, `tail` the
+    last lines of a log, `first_error` what failed in it.
+    """
+
+    environment: Callable[..., dict[str, str]]
+    choose: Callable[[Mapping[str, Executor], str, bool], str]
+    collect: Callable[[Path, Path, Request], Found]
+    tail: Callable[[Path], tuple[str, ...]]
+    first_error: Callable[[Path], FirstError | None]
+
+
+class NodeWorkshop:
+    """The workshop of one agent on this node, below `home`; `url` is what requests call "self"."""
+
+    def __init__(
+        self, home: Path, url: str, sources: Sources, executors: Mapping[str, Executor], tools: Tools, node: str = ""
+    ) -> None:
+        self.home = home
+        self._url = url
+        self._sources = sources
+        self._executors = executors
+        self._tools = tools
+        self._node = node or socket.gethostname()
+        for part in ("attempts", "workspaces", "by-name"):
+            (home / part).mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def advert(self, boot: str, slots: int, labels: Sequence[str]) -> Advert:
+        """What this node offers, found out now."""
+        return advert(self.home, self._executors, boot, slots, labels)
+
+    def start(self, build: str, claim: Oid, request: Request, claimed: Claim, *, own: bool) -> str:
+        """Checks out and starts the command. An error of the node becomes the attempt's end, told by `poll`."""
+        directory = self._directory(claim)
+        directory.mkdir(mode=0o700, exist_ok=True)
+        attempt = Attempt(build=build, claim=claim, request=request, number=claimed.attempt)
+        _save(directory / "attempt.json", attempt)
+        try:
+            plan = self._plan(directory, attempt, own=own)
+            _save(directory / "plan.json", plan)
+            self._executors[plan.executor].start(plan)
+        except CitError as error:
+            _save(directory / "attempt.json", msgspec.structs.replace(attempt, error=error.message))
+        return f"{self._node}:{directory}"
+
+    def poll(self, claim: Oid) -> Result | None:
+        """None while the attempt runs; its result, kept on disk, once it has ended."""
+        directory = self._directory(claim)
+        if (directory / "result.json").exists():
+            return _load(directory / "result.json", Result)
+        attempt = _load(directory / "attempt.json", Attempt)
+        if attempt.error:
+            return self._keep(directory, Result(claim=claim, outcome=Outcome.ERRORED, reason=attempt.error))
+        try:
+            plan = _load(directory / "plan.json", Plan)
+        except NotFound:
+            return self._keep(directory, Result(claim=claim, outcome=Outcome.ERRORED, reason="the worker died here"))
+        executor = self._executors.get(plan.executor)
+        if executor is None:
+            reason = f"executor {plan.executor!r} is gone"
+            return self._keep(directory, Result(claim=claim, outcome=Outcome.ERRORED, reason=reason))
+        ended = executor.poll(plan)
+        if ended is None:
+            return None
+        executor.clean(plan)
+        return self._keep(directory, self._result(directory, attempt, plan, ended))
+
+    def stop(self, claim: Oid, why: str) -> None:
+        """Makes an attempt end."""
+        with contextlib.suppress(NotFound):
+            plan = _load(self._directory(claim) / "plan.json", Plan)
+            self._executors[plan.executor].stop(plan, why)
+
+    def running(self) -> dict[Oid, str]:
+        """The attempts whose results are not published, by claim."""
+        found = {}
+        for directory in sorted((self.home / "attempts").iterdir()):
+            if is_oid(directory.name) and not (directory / CLEAN).exists():
+                with contextlib.suppress(NotFound):
+                    found[directory.name] = _load(directory / "attempt.json", Attempt).build
+        return found
+
+    def finish(self, claim: Oid) -> None:
+        """The result is published: the attempt's files stay until they are tidied away."""
+        (self._directory(claim) / CLEAN).touch()
+
+    # ---------------------------------------------------------------------------------------------------
+
+    def _directory(self, claim: Oid) -> Path:
+        if not is_oid(claim):
+            raise NotFound(f"not a claim: {claim[:60]!a}")
+        return self.home / "attempts" / claim
+
+    def _plan(self, directory: Path, attempt: Attempt, *, own: bool) -> Plan:
+        request = attempt.request
+        job = request.definition
+        workspace = self._workspace(attempt)
+        executor = self._tools.choose(self._executors, job.place.executor, own)
+        needs: list[Path] = []
+        for source in request.sources:
+            target = workspace if source.at == "." else workspace / source.at
+            url = source.url or self._url
+            self._sources.fetch(url, source.commit, source.ref)
+            needs += self._sources.checkout(url, source.commit, target, submodules=job.source.submodules)
+        for private in ("home", "tmp"):
+            (directory / private).mkdir(mode=0o700, exist_ok=True)
+        env = self._tools.environment(
+            request=request, build=attempt.build, claim=attempt.claim, attempt=attempt.number, workspace=workspace,
+            home=directory / "home", tmp=directory / "tmp", node=self._node,
+        )  # fmt: skip
+        cwd = (workspace / job.directory).resolve()
+        if not cwd.is_relative_to(workspace.resolve()):
+            raise Errored(f"directory {job.directory!r} leads out of the workspace")
+        return Plan(
+            build=attempt.build, claim=attempt.claim, directory=str(directory), workspace=str(workspace),
+            command=job.command, cwd=str(cwd), env=env, seconds=job.limits.time, output=job.limits.output,
+            network=job.place.network, executor=executor, read_only=tuple(str(path) for path in needs),
+            memory=job.requires.memory,
+        )  # fmt: skip
+
+    def _workspace(self, attempt: Attempt) -> Path:
+        if not is_build_id(attempt.build):
+            raise Errored(f"not a build id: {attempt.build[:60]!a}")
+        place = self.home / "workspaces"
+        suffix = "" if attempt.number == 1 else f".{attempt.number}"
+        workspace = place / f"{attempt.build}{suffix}"
+        if workspace.exists():
+            # left by an attempt that died before its command began: nothing of it is to be trusted
+            shutil.rmtree(workspace)
+        label = f"{attempt.request.job}@{attempt.request.branch.replace('/', '-')}"[:200]
+        link = self.home / "by-name" / label
+        with contextlib.suppress(OSError):
+            link.unlink(missing_ok=True)
+            link.symlink_to(workspace)
+        return workspace
+
+    def _result(self, directory: Path, attempt: Attempt, plan: Plan, ended: Ended) -> Result:
+        request = attempt.request
+        log = directory / "log"
+        found = self._tools.collect(Path(plan.workspace), directory, request)
+        outcome, reason = _outcome(ended, plan)
+        if outcome is Outcome.PASSED and found.missing:
+            reason = f"passed, but nothing matches {', '.join(found.missing)}"[:500]
+        trees = {one.at: self._sources.tree(one.url or self._url, one.commit) for one in request.sources}
+        isolated = self._executors[plan.executor].probe().isolated
+        return Result(
+            claim=attempt.claim,
+            outcome=outcome,
+            reason=reason,
+            exit=ended.exit,
+            assurance=Assurance.SELF,
+            started=ended.started,
+            ended=ended.ended,
+            usage=ended.usage,
+            log=LogSummary(
+                where=f"{self._node}:{log}", out_bytes=_size(log / "out"), err_bytes=_size(log / "err"),
+                truncated=ended.limit == "output", tail=self._tools.tail(log),
+            ),
+            first_error=None if outcome is Outcome.PASSED else self._tools.first_error(log),
+            tests=found.tests,
+            artifacts=found.artifacts,
+            key=build_key(request, trees, plan.executor, {}),
+            environment={"executor": plan.executor, "node": self._node, "isolated": "yes" if isolated else "no"},
+        )  # fmt: skip
+
+    def _keep(self, directory: Path, result: Result) -> Result:
+        _save(directory / "result.json", result)
+        return result
+
+
+def _outcome(ended: Ended, plan: Plan) -> tuple[Outcome, str]:
+    if ended.limit == "time":
+        return Outcome.TIMED_OUT, f"ran longer than {plan.seconds} s"
+    if ended.limit == "output":
+        return Outcome.FAILED, f"wrote more than {plan.output} bytes of output"
+    if ended.error:
+        return Outcome.ERRORED, ended.error[:1000]
+    if ended.exit.signal:
+        return Outcome.FAILED, f"killed by {ended.exit.signal}"
+    if ended.exit.status == 0:
+        return Outcome.PASSED, ""
+    return Outcome.FAILED, f"exit status {ended.exit.status}"
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _save(path: Path, value: msgspec.Struct) -> None:
+    scratch = path.with_suffix(".new")
+    with open(scratch, "wb") as file:
+        file.write(msgspec.json.encode(value))
+        file.flush()
+        os.fsync(file.fileno())
+    scratch.rename(path)
+
+
+def _load(path: Path, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (FileNotFoundError, msgspec.DecodeError) as error:
+        raise NotFound(f"cannot read {str(path)!r}: {error}") from None
