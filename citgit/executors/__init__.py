@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from citgit.executors.bwrap import bwrap
 from citgit.executors.log_writer import LogWriter
 from citgit.executors.process import process
 from citgit.interfaces import Executor
 
 TABLE: dict[str, Callable[[LogWriter], Executor]] = {
     "process": process,
+    "bwrap": bwrap,
 }
 """The built-in executors by name; any other name is a `cit-executor-NAME` on PATH (docs/executors.md)."""
