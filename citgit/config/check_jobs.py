@@ -125,9 +125,7 @@ def _source_faults(job: Job, sources: set[str]) -> Found:
             'found "."; allowed: a folder of its own' if "." in at.split("/") else ""
         ):
             yield (*path, "at"), text
-        elif clash := [
-            other for other in seen if f"{at}/".startswith(f"{other}/") or f"{other}/".startswith(f"{at}/")
-        ]:
+        elif clash := [other for other in seen if f"{at}/".startswith(f"{other}/") or f"{other}/".startswith(f"{at}/")]:
             yield (*path, "at"), f"{found_text(at)} and {found_text(clash[0])} are in each other's way"
         seen.append(at)
 

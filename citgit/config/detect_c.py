@@ -27,9 +27,7 @@ def c_proposals(tree: Tree) -> Iterator[Proposal]:
         yield _cmake(tree)
     elif "meson.build" in tree.files and not (fronts and target):
         steps = shell("meson setup build", "meson test -C build --print-errorlogs")
-        yield Proposal(
-            name="check", command=steps, why="There is a meson.build.", requires_tools=("meson", "ninja")
-        )
+        yield Proposal(name="check", command=steps, why="There is a meson.build.", requires_tools=("meson", "ninja"))
     elif tree.first("configure.ac", "configure.in"):
         yield _autotools(tree)
     elif makefile:
@@ -58,9 +56,7 @@ def _cmake(tree: Tree) -> Proposal:
     except (ValueError, KeyError, IndexError, TypeError):
         # `ctest --build-and-test` is a single command too, but shows nothing until the build has ended.
         steps = shell("cmake -S . -B build", "cmake --build build", "ctest --test-dir build --output-on-failure")
-        return Proposal(
-            name="check", command=steps, why="There is a CMakeLists.txt.", requires_tools=(*tools, "make")
-        )
+        return Proposal(name="check", command=steps, why="There is a CMakeLists.txt.", requires_tools=(*tools, "make"))
     return Proposal(
         name="check",
         command=("cmake", "--workflow", "--preset", str(preset)),
@@ -90,9 +86,5 @@ def _autotools(tree: Tree) -> Proposal:
             "NOCONFIGURE=1 ./autogen.sh",
             tools=("autoconf", "automake", *tools),
         )
-    libtool = (
-        ("libtoolize",) if re.search(r"^(LT_INIT|A[CM]_PROG_LIBTOOL)", tree.text(script), re.MULTILINE) else ()
-    )
-    return _configure(
-        tree, f"There is a {script}", "autoreconf -fi", tools=("autoconf", "automake", *libtool, *tools)
-    )
+    libtool = ("libtoolize",) if re.search(r"^(LT_INIT|A[CM]_PROG_LIBTOOL)", tree.text(script), re.MULTILINE) else ()
+    return _configure(tree, f"There is a {script}", "autoreconf -fi", tools=("autoconf", "automake", *libtool, *tools))

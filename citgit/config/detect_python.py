@@ -29,9 +29,7 @@ def python_proposals(tree: Tree) -> Iterator[Proposal]:
     """At most one proposal."""
     package = tree.first("pyproject.toml", "setup.py", "setup.cfg")
     project = _parsed(tree.text("pyproject.toml"))
-    packaged = package != "" and (
-        package != "pyproject.toml" or bool({"project", "build-system"} & project.keys())
-    )
+    packaged = package != "" and (package != "pyproject.toml" or bool({"project", "build-system"} & project.keys()))
     tested = tree.any(_TESTS)
     if packaged and not tested and "tox.ini" not in tree.files:
         yield Proposal(

@@ -81,9 +81,11 @@ def _job(proposal: Proposal, branch: str) -> str:
 
 def _command(command: Sequence[str]) -> str:
     """Steps of a shell stand one to a line; the backslashes make TOML read them as the one line they are."""
-    if tuple(command[:-1]) != ("sh", "-c") or " && " not in command[-1]:
+    steps = command[-1].split(" && ")
+    # TOML drops the space at the beginning of such a line.
+    if tuple(command[:-1]) != ("sh", "-c") or len(steps) == 1 or any(step != step.strip() for step in steps):
         return _array(command)
-    steps = [_string(step)[1:-1] for step in command[-1].split(" && ")]
+    steps = [_string(step)[1:-1] for step in steps]
     return '["sh", "-c", """\\\n    ' + " && \\\n    ".join(steps) + '"""]'
 
 

@@ -15,9 +15,7 @@ ALLOWED = "an OpenSSH public key of type ssh-ed25519, ecdsa-sha2-nistp256, -nist
 def key_fault(line: str) -> str:
     """What is wrong with `line` as a public key ("ssh-ed25519 AAAA… comment"); empty if nothing is."""
     if "PRIVATE KEY" in line:
-        return (
-            "this is a private key; it is no secret any more: make a new pair and write the line of its .pub file"
-        )
+        return "this is a private key; it is no secret any more: make a new pair and write the line of its .pub file"
     found = _LINE.fullmatch(line)
     if not found:
         return f"not a public key; allowed: {ALLOWED}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from citgit.config.detect import Proposal, detect, other_ci, render_cit_toml
@@ -164,6 +164,7 @@ TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])
 
 
 @given(TEXT, TEXT, TEXT)
+@example("a", " ", "x")
 def test_any_text_is_rendered_whole(word: str, step: str, why: str) -> None:
     """Quotes, backslashes, control characters and line ends in commands and reasons."""
     for command in [("x", word), steps(word, step)]:
