@@ -32,7 +32,7 @@ class Fault:
 
     def __str__(self) -> str:
         key = f"{self.key}: " if self.key else ""
-        return f"{self.place.file}:{self.place.line}: {key}{self.text}"
+        return f"{file_text(self.place.file)}:{self.place.line}: {key}{self.text}"
 
 
 def key_text(path: Path) -> str:
@@ -44,6 +44,11 @@ def key_text(path: Path) -> str:
         else:
             text += ("." if text else "") + (part if _BARE.fullmatch(part) else found_text(part))
     return text
+
+
+def file_text(path: str) -> str:
+    """`path`, quoted if a terminal or a log could take it for something else."""
+    return path if path.isascii() and path.isprintable() else found_text(path)
 
 
 def found_text(value: object) -> str:
@@ -80,7 +85,7 @@ def bad_config(faults: Iterable[Fault], hint: str = "") -> BadConfig:
     """The error that carries all of `faults`, ordered by file and line."""
     unique = sorted(set(faults))
     files = sorted({fault.place.file for fault in unique})
-    where = files[0] if len(files) == 1 else f"{len(files)} files"
+    where = file_text(files[0]) if len(files) == 1 else f"{len(files)} files"
     return BadConfig(
         f"{len(unique)} fault{'' if len(unique) == 1 else 's'} in {where}",
         faults=tuple(map(str, unique)),

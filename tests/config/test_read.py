@@ -68,6 +68,7 @@ def test_defined_twice() -> None:
             b"job.a.command = ['x']\n[person.anna]",
             "jobs/a.toml:2: person: unknown key in this file; allowed: job, source",
         ),
+        ("jobs/\x1b[31m.toml", b'command = ["x"]', r'"jobs/\x1b[31m.toml":1: not a job name: "\x1b[31m"'),
         ("jobs/a.toml", b"", "jobs/a.toml:1: job.a.command: missing or empty"),
     ],
 )
