@@ -1,0 +1,40 @@
+# make demo   the whole thing on this machine, in a folder of its own
+# make test   what CI runs: lint, format, types, tests
+# make heavy  the tests that are too slow for every change
+# make lock   pins anew what pyproject.toml asks for, with hashes and without index addresses
+
+PYTHON ?= $(shell for python in python3.11 python3; do $$python -c '' 2>/dev/null && echo $$python && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test heavy lock clean
+
+demo: $(INSTALLED)
+	$(BIN)/cit demo
+
+test: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -n 2 -m "not heavy"
+
+heavy: $(INSTALLED)
+	$(BIN)/pytest -m heavy
+
+# The lock holds the build backend too, so nothing is fetched that has no hash.
+$(INSTALLED): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+# pip-compile comes with pip-tools, which the project itself does not need. A user's pip settings are left
+# out: local indexes would leave their hashes here.
+lock:
+	env -u PIP_FIND_LINKS -u PIP_EXTRA_INDEX_URL PIP_CONFIG_FILE=/dev/null \
+	pip-compile -q --generate-hashes --extra test --allow-unsafe --build-deps-for editable --strip-extras \
+	    --no-emit-index-url --no-emit-trusted-host --no-emit-find-links -o requirements.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis citgit.egg-info build
