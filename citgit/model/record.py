@@ -8,7 +8,23 @@ from typing import Any
 import msgspec
 from msgspec import field
 
-from citgit.model.job import Job, Value
+from citgit.model.part import Part
+from citgit.model.request import Cause as Cause
+from citgit.model.request import CauseKind as CauseKind
+from citgit.model.request import Config as Config
+from citgit.model.request import PinnedSource as PinnedSource
+from citgit.model.request import Promise as Promise
+from citgit.model.request import Request as Request
+from citgit.model.result import Artifact as Artifact
+from citgit.model.result import Assurance as Assurance
+from citgit.model.result import Component as Component
+from citgit.model.result import Exit as Exit
+from citgit.model.result import FirstError as FirstError
+from citgit.model.result import LogSummary as LogSummary
+from citgit.model.result import Outcome as Outcome
+from citgit.model.result import Result as Result
+from citgit.model.result import Tests as Tests
+from citgit.model.result import Usage as Usage
 
 FORMAT = 1
 """The newest record format that this version reads and writes."""
@@ -38,48 +54,14 @@ class RecordType(Enum):
     GRANT = "grant"
 
 
-class Outcome(Enum):
-    """How a build ended; failed is the job's fault, errored the system's."""
-
-    PASSED = "passed"
-    FAILED = "failed"
-    ERRORED = "errored"
-    CANCELLED = "cancelled"
-    SUPERSEDED = "superseded"
-    TIMED_OUT = "timed_out"
-    REUSED = "reused"
-    SKIPPED = "skipped"
-    MOVED = "moved"
-
-
-class Assurance(Enum):
-    """How far a result can be trusted: one uid, a separate signer uid, that and a fresh sandbox."""
-
-    SELF = "self"
-    NODE = "node"
-    ISOLATED = "isolated"
-
-
-class CauseKind(Enum):
-    """What asked for a build."""
-
-    PERSON = "person"
-    TRIGGER = "trigger"
-    PROMISE = "promise"
-
-
-class _Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A part of a body: immutable, defaults left out of the bytes."""
-
-
-class Seen(_Part, frozen=True, kw_only=True):
+class Seen(Part, frozen=True, kw_only=True):
     """The policy tip and the archive tips (by ref) that the writer had seen."""
 
     policy: str = ""
     archives: dict[str, str] = {}
 
 
-class Payload(_Part, frozen=True, kw_only=True):
+class Payload(Part, frozen=True, kw_only=True):
     """A file in the record's tree: its name, sha256 of its bytes, size in bytes."""
 
     name: str
@@ -105,74 +87,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     time: int
 
 
-class Config(_Part, frozen=True, kw_only=True):
-    """Where a job's definition was read: `repo` is "self" or a URL; `commit` pins it; `branch` is judged."""
-
-    repo: str = "self"
-    branch: str
-    commit: str
-    path: str = "cit.toml"
-
-
-class PinnedSource(_Part, frozen=True, kw_only=True):
-    """A source at a commit, checked out `at` a path below the workspace; `url` is empty for "self"."""
-
-    repo: str = "self"
-    url: str = ""
-    ref: str
-    commit: str
-    at: str = "."
-
-
-class Cause(_Part, frozen=True, kw_only=True):
-    """Why a build was asked for.
-
-    A trigger's: its `principal`, `time` (ms, of the id), `tick` (cron), `generation` and the full `digest`;
-    `pushed_by` is advisory. A promise's: the promising build, its record's oid and the index.
-    """
-
-    kind: CauseKind = CauseKind.PERSON
-    principal: str = ""
-    time: int = 0
-    tick: int = 0
-    generation: int = 0
-    digest: str = ""
-    pushed_by: str = ""
-    build: str = ""
-    index: int = 0
-    message: str = ""
-
-
-class Request(_Part, frozen=True, kw_only=True):
-    """Asks for one build: the resolved job at pinned revisions; `upstream` maps an after-job to its build id."""
-
-    job: str
-    branch: str
-    config: Config
-    definition: Job
-    sources: tuple[PinnedSource, ...]
-    cause: Cause
-    max_attempts: int = 1
-    cell: dict[str, str] = {}
-    parameters: dict[str, Value] = {}
-    upstream: dict[str, str] = {}
-    on: str = ""
-    priority: int = 0
-    readers: tuple[str, ...] = ()
-    retry_of: str = ""
-    private: str = ""
-    promises: tuple[Promise, ...] = ()
-
-
-class Promise(_Part, frozen=True, kw_only=True):
-    """A full request that the promising record lets anyone create at `builds/<pool>/<id>`."""
-
-    id: str
-    pool: str
-    request: Request
-
-
-class Observed(_Part, frozen=True, kw_only=True):
+class Observed(Part, frozen=True, kw_only=True):
     """What a taker saw before it took over: which claim and beat, unchanged for how many ms and polls."""
 
     claim: str
@@ -181,7 +96,7 @@ class Observed(_Part, frozen=True, kw_only=True):
     polls: int = 0
 
 
-class Decision(_Part, frozen=True, kw_only=True):
+class Decision(Part, frozen=True, kw_only=True):
     """One reason of a placement: what was checked, whether it held, what was found."""
 
     check: str
@@ -189,7 +104,7 @@ class Decision(_Part, frozen=True, kw_only=True):
     found: str = ""
 
 
-class Claim(_Part, frozen=True, kw_only=True):
+class Claim(Part, frozen=True, kw_only=True):
     """Takes a build: `attempt` counts claims, void or not; `attempt_key` may sign for this attempt only."""
 
     attempt: int
@@ -202,7 +117,7 @@ class Claim(_Part, frozen=True, kw_only=True):
     why: tuple[Decision, ...] = ()
 
 
-class Progress(_Part, frozen=True, kw_only=True):
+class Progress(Part, frozen=True, kw_only=True):
     """How far an attempt is: a `phase`, and where its files are."""
 
     claim: str
@@ -211,93 +126,7 @@ class Progress(_Part, frozen=True, kw_only=True):
     where: str = ""
 
 
-class Exit(_Part, frozen=True, kw_only=True):
-    """How the command ended: an exit status, or the name of a signal; neither if it never ran."""
-
-    status: int | None = None
-    signal: str = ""
-
-
-class Usage(_Part, frozen=True, kw_only=True):
-    """Resources: wall and cpu in ms, peak memory in KiB, io and disk in bytes."""
-
-    wall_ms: int = 0
-    cpu_ms: int = 0
-    max_rss_kib: int = 0
-    read_bytes: int = 0
-    written_bytes: int = 0
-    disk_bytes: int = 0
-
-
-class Artifact(_Part, frozen=True, kw_only=True):
-    """A file that the build keeps: path below the workspace, sha256, size in bytes."""
-
-    path: str
-    sha256: str
-    size: int
-    executable: bool = False
-
-
-class LogSummary(_Part, frozen=True, kw_only=True):
-    """The logs of an attempt: where they are, their sizes in bytes, whether the limit cut them, the last lines."""
-
-    where: str = ""
-    out_bytes: int = 0
-    err_bytes: int = 0
-    truncated: bool = False
-    tail: tuple[str, ...] = ()
-
-
-class FirstError(_Part, frozen=True, kw_only=True):
-    """The first failing line and its context, as far as it was recognised."""
-
-    component: str = ""
-    file: str = ""
-    line: int = 0
-    message: str = ""
-    context: tuple[str, ...] = ()
-
-
-class Tests(_Part, frozen=True, kw_only=True):
-    """Counts of test results, and the names of the failed ones."""
-
-    total: int = 0
-    failed: int = 0
-    skipped: int = 0
-    failures: tuple[str, ...] = ()
-
-
-class Component(_Part, frozen=True, kw_only=True):
-    """One line of the log tree: path of the component, its outcome, its duration in ms."""
-
-    path: str
-    outcome: str = ""
-    ms: int = 0
-
-
-class Result(_Part, frozen=True, kw_only=True):
-    """What came of an attempt, signed by the holder of `claim`."""
-
-    claim: str
-    outcome: Outcome
-    reason: str = ""
-    exit: Exit = Exit()
-    assurance: Assurance = Assurance.SELF
-    started: int = 0
-    ended: int = 0
-    usage: Usage = Usage()
-    log: LogSummary = LogSummary()
-    first_error: FirstError | None = None
-    tests: Tests | None = None
-    components: tuple[Component, ...] = ()
-    artifacts: tuple[Artifact, ...] = ()
-    key: str = ""
-    environment: dict[str, str] = {}
-    private: str = ""
-    promises: tuple[Promise, ...] = ()
-
-
-class Lost(_Part, frozen=True, kw_only=True):
+class Lost(Part, frozen=True, kw_only=True):
     """The last allowed attempt vanished."""
 
     claim: str
@@ -305,39 +134,39 @@ class Lost(_Part, frozen=True, kw_only=True):
     reason: str = ""
 
 
-class Expired(_Part, frozen=True, kw_only=True):
+class Expired(Part, frozen=True, kw_only=True):
     """The build waited longer than its job's queue limit."""
 
     reason: str = ""
 
 
-class Pause(_Part, frozen=True, kw_only=True):
+class Pause(Part, frozen=True, kw_only=True):
     """Holds a waiting build; `at` (unix seconds) lets any agent resume it from then on."""
 
     at: int | None = None
     reason: str = ""
 
 
-class Resume(_Part, frozen=True, kw_only=True):
+class Resume(Part, frozen=True, kw_only=True):
     """Lets a paused build wait again."""
 
     reason: str = ""
 
 
-class Cancel(_Part, frozen=True, kw_only=True):
+class Cancel(Part, frozen=True, kw_only=True):
     """Nobody wants this build any more."""
 
     reason: str = ""
 
 
-class Supersede(_Part, frozen=True, kw_only=True):
+class Supersede(Part, frozen=True, kw_only=True):
     """A newer build of the same pool, job and branch stands in for this one; its id is greater."""
 
     successor: str
     reason: str = ""
 
 
-class Reused(_Part, frozen=True, kw_only=True):
+class Reused(Part, frozen=True, kw_only=True):
     """An equal build's result counts for this one; `final` is the oid of its final record."""
 
     build: str
@@ -345,7 +174,7 @@ class Reused(_Part, frozen=True, kw_only=True):
     key: str = ""
 
 
-class Skipped(_Part, frozen=True, kw_only=True):
+class Skipped(Part, frozen=True, kw_only=True):
     """An upstream build ended so that this one makes no sense; `final` is the oid of its final record."""
 
     job: str
@@ -354,28 +183,28 @@ class Skipped(_Part, frozen=True, kw_only=True):
     reason: str = ""
 
 
-class Moved(_Part, frozen=True, kw_only=True):
+class Moved(Part, frozen=True, kw_only=True):
     """The build goes on in another pool, as the one promised successor."""
 
     promises: tuple[Promise, ...]
     reason: str = ""
 
 
-class Priority(_Part, frozen=True, kw_only=True):
+class Priority(Part, frozen=True, kw_only=True):
     """Changes the order in the queue: greater comes first."""
 
     priority: int
     reason: str = ""
 
 
-class Revoked(_Part, frozen=True, kw_only=True):
+class Revoked(Part, frozen=True, kw_only=True):
     """A key that no longer counts, and why."""
 
     key: str
     why: str = ""
 
 
-class Policy(_Part, frozen=True, kw_only=True):
+class Policy(Part, frozen=True, kw_only=True):
     """The next policy: `files` are policy.json and the seal; `signatures` the other admins' SSHSIGs.
 
     `hold` stops all claims (after a restore); `generation` rises with each restore.
@@ -390,7 +219,7 @@ class Policy(_Part, frozen=True, kw_only=True):
     revoked: tuple[Revoked, ...] = ()
 
 
-class Advert(_Part, frozen=True, kw_only=True):
+class Advert(Part, frozen=True, kw_only=True):
     """What an agent's worker offers; the root of its boot's ref, repeated when something changes.
 
     `memory` and `disk` in bytes; `tools` by name with their version; `executors` by name with "" for usable
@@ -413,7 +242,7 @@ class Advert(_Part, frozen=True, kw_only=True):
     renews: tuple[str, ...] = ()
 
 
-class Beat(_Part, frozen=True, kw_only=True):
+class Beat(Part, frozen=True, kw_only=True):
     """Renews the leases of the claims it lists; `free` slots and `load` are for people and placement."""
 
     renews: tuple[str, ...]
@@ -429,7 +258,7 @@ class LockAction(Enum):
     FREE = "free"
 
 
-class Lock(_Part, frozen=True, kw_only=True):
+class Lock(Part, frozen=True, kw_only=True):
     """Takes or frees a place in a lock for a claim; a place is free once that claim is no longer current."""
 
     action: LockAction
@@ -438,7 +267,7 @@ class Lock(_Part, frozen=True, kw_only=True):
     places: int = 1
 
 
-class Grant(_Part, frozen=True, kw_only=True):
+class Grant(Part, frozen=True, kw_only=True):
     """Adds readers to a build after the fact."""
 
     readers: tuple[str, ...]
