@@ -81,9 +81,7 @@ class GitObjects:
                 raise Refused(f"object {oid[:12]} is too large: {size} bytes, the limit is {limit}")
             data = bytes(store.read(oid)[1])
         except KeyError:
-            raise NotFound(
-                f"object {oid[:12]} is not in {str(self.git_dir)!r}", hint="fetch, then try again"
-            ) from None
+            raise NotFound(f"object {oid[:12]} is not in {str(self.git_dir)!r}", hint="fetch, then try again") from None
         except _git_error() as error:
             raise self._damaged(oid, str(error)) from error
         name = _kind(kind)

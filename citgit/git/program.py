@@ -163,9 +163,7 @@ def _start(argv: list[str], env: dict[str, str]) -> subprocess.Popen[bytes]:
     try:
         wrapped = Git().execute(argv, istream=subprocess.PIPE, as_process=True, env=env)
     except (GitCommandNotFound, OSError) as error:
-        raise Errored(
-            f"cannot start git: {error}", hint="install git 2.39 or later and have it on PATH"
-        ) from error
+        raise Errored(f"cannot start git: {error}", hint="install git 2.39 or later and have it on PATH") from error
     process: subprocess.Popen[bytes] | None = wrapped.proc
     assert process is not None
     wrapped.proc = None  # its destructor would wait for the process a second time

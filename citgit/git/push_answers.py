@@ -84,7 +84,6 @@ def _of_host(stderr: str) -> str:
     kept = [
         line.removeprefix("remote: ").strip()
         for line in stderr.replace("\r", "\n").split("\n")
-        if line.strip()
-        and not line.startswith(("hint:", "To ", "error: failed to push some refs", "Everything up"))
+        if line.strip() and not line.startswith(("hint:", "To ", "error: failed to push some refs", "Everything up"))
     ]
     return "\n".join(kept)[-2000:]

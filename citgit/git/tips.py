@@ -73,9 +73,7 @@ class GitTips:
             return True
         given = "\n".join([*lines, ""]).encode("utf-8", "surrogateescape")
         if strict:
-            must(
-                ["update-ref", "--no-deref", "--stdin"], doing="remember tips", git_dir=self._git_dir, input=given
-            )
+            must(["update-ref", "--no-deref", "--stdin"], doing="remember tips", git_dir=self._git_dir, input=given)
             return True
         return run(["update-ref", "--no-deref", "--stdin"], git_dir=self._git_dir, input=given).status == 0
 

@@ -17,7 +17,7 @@ _HINT = "the record was changed after it was signed, or was not signed by this k
 
 
 class SshVerifier:
-    """Verifies ed25519 (a FIDO token's too), ECDSA (nistp256, 384, 521) and RSA from 2048 bits with SHA-2, in the namespace `git`."""
+    """Verifies ed25519 (a FIDO token's too), ECDSA (nistp256, 384, 521), RSA from 2048 bits with SHA-2."""
 
     def signer(self, payload: bytes, signature: str) -> str:
         """The public key ("type base64") that made `signature` over `payload`. Raises BadSignature, saying why."""

@@ -1,0 +1,214 @@
+"""The node's mirrors of source repositories: one bare repository per address, fetched under a lock."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from citgit.errors import Errored, NotFound, NotYet, Refused, RemoteAway
+from citgit.git.checkout import fill
+from citgit.git.objects import GitObjects, init_bare
+from citgit.git.program import Output, check_url, failed, must, run, shown
+from citgit.git.push_answers import no_access
+from citgit.git.submodules import Submodule, submodules
+from citgit.interfaces import Entry, Oid, Revision
+from citgit.model.names import is_oid
+
+_FETCH = (
+    "fetch", "--no-tags", "--force", "--no-write-fetch-head", "--no-auto-maintenance", "--no-progress",
+    "--no-recurse-submodules", "--no-show-forced-updates", "--update-shallow", "--refmap=",
+)  # fmt: skip
+_USUAL = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+_KEPT = "refs/cit-kept/"
+_DEEPEST = 5
+_CONFIG_LIMIT = 1 << 22
+
+
+class Mirrors:
+    """Mirrors in `directory`, each named by the digest of its URL; `timeout` (seconds) bounds one git command."""
+
+    def __init__(self, directory: Path, *, timeout: float = 900.0) -> None:
+        self._directory = directory
+        self._timeout = timeout
+
+    def path(self, url: str) -> Path:
+        """Where the mirror of `url` is, or would be."""
+        return self._directory / (hashlib.sha256(url.encode("utf-8", "surrogateescape")).hexdigest()[:32] + ".git")
+
+    def heads(self, url: str) -> dict[str, Oid]:
+        """The branches by short name, fetched now. Raises RemoteAway, Refused."""
+        with self._alone(url) as mirror:
+            self._usual(url, mirror)
+            listing = must(
+                ["for-each-ref", "--format=%(objectname) %(refname)", "--", "refs/heads/"],
+                git_dir=mirror,
+                doing=f"list the branches of {shown(url)!r}",
+            )
+        lines = listing.stdout.decode("utf-8", "surrogateescape").split("\n")
+        return {line[41 + len("refs/heads/") :]: line[:40] for line in lines if line}
+
+    def fetch(self, url: str, commit: Oid, ref: str = "") -> Revision:
+        """Makes the commit available here; `ref` is where else to look. Raises NotYet, RemoteAway, Refused."""
+        if not is_oid(commit):
+            raise Refused(f"not a commit: {commit[:80]!a}", hint="name the full object name, 40 hex digits")
+        with self._alone(url) as mirror:
+            if not self._has(mirror, commit):
+                self._usual(url, mirror)
+            if not self._has(mirror, commit):
+                self._one(url, mirror, commit, ref)
+        return self._revision(mirror, commit)
+
+    def files(self, url: str, commit: Oid, paths: Sequence[str]) -> dict[str, bytes]:
+        """Those `paths` that exist (a path ending in "/" = the *.toml files in it); regular files only."""
+        objects = GitObjects(self.path(url))
+        root = self.tree(url, commit)
+        found: dict[str, bytes] = {}
+        for path in paths:
+            folder, _, name = path.rpartition("/")
+            for entry in _entries(objects, root, folder):
+                if entry.mode & 0o170000 == 0o100000 and (entry.name == name or (not name and _is_toml(entry.name))):
+                    full = f"{folder}/{entry.name}" if folder else entry.name
+                    found[full] = objects.read(entry.oid, limit=_CONFIG_LIMIT)[1]
+        return found
+
+    def changed(self, url: str, old: Oid | None, new: Oid) -> list[str] | None:
+        """The paths that differ between two fetched commits; None if that cannot be told."""
+        if old is None or not is_oid(old) or not is_oid(new):
+            return None
+        args = ["diff-tree", "-r", "-z", "--name-only", "--no-renames", "--no-ext-diff", old, new, "--"]
+        output = run(args, git_dir=self.path(url), timeout=self._timeout)
+        if output.status:
+            return None
+        return [name.decode("utf-8", "surrogateescape") for name in output.stdout.split(b"\0") if name]
+
+    def checkout(self, url: str, commit: Oid, target: Path, *, submodules: bool) -> list[Path]:
+        """A fresh checkout at `target`; the mirrors it borrows objects from. Raises NotYet, Refused, Errored."""
+        return list(dict.fromkeys(self._checkout(url, commit, target, _DEEPEST if submodules else 0)))
+
+    def tree(self, url: str, commit: Oid) -> Oid:
+        """The tree of a fetched commit. Raises NotYet."""
+        return _header(self._commit(self.path(url), commit), b"tree ([0-9a-f]{40})").decode()
+
+    def _checkout(self, url: str, commit: Oid, target: Path, deep: int) -> list[Path]:
+        mirror = self.path(url)
+        self._commit(mirror, commit)
+        fill(target, mirror, commit, timeout=self._timeout)
+        used = [mirror]
+        for each in submodules(mirror, url, commit) if deep else []:
+            used += self._submodule(each, target, deep - 1)
+        return used
+
+    def _submodule(self, each: Submodule, target: Path, deep: int) -> list[Path]:
+        place = target
+        for part in each.path.split("/"):
+            place /= part
+            # git wrote these folders itself a moment ago; on a disk that folds case one may be a link
+            if part in ("", ".", "..") or place.is_symlink():
+                raise Refused(f"submodule path {each.path!r} is not a folder of the checkout", hint="rename it")
+        self.fetch(each.url, each.commit)
+        return self._checkout(each.url, each.commit, place, deep)
+
+    @contextmanager
+    def _alone(self, url: str) -> Iterator[Path]:
+        """The mirror, made if it is new, while nobody else fetches into it."""
+        check_url(url)
+        mirror = self.path(url)
+        self._directory.mkdir(parents=True, exist_ok=True)
+        with open(mirror.with_suffix(".lock"), "ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if not (mirror / "description").is_file():  # written last: half a mirror is made again
+                init_bare(mirror)
+                (mirror / "description").write_text(shown(url) + "\n", "utf-8", "surrogateescape")
+            yield mirror
+
+    def _fetch(self, url: str, mirror: Path, *specs: str, prune: bool = False) -> Output:
+        return run(
+            [*_FETCH, *(["--prune"] if prune else []), "--", url, *specs],
+            git_dir=mirror,
+            network=True,
+            timeout=self._timeout,
+            settings=("transfer.fsckObjects=false",),  # old histories have flaws that git has long accepted
+        )
+
+    def _usual(self, url: str, mirror: Path) -> None:
+        """Branches and tags."""
+        output = self._fetch(url, mirror, *_USUAL, prune=True)
+        if output.status and not output.timed_out and "lock" in output.stderr:
+            for lock in (mirror / "refs").rglob("*.lock"):  # only a fetch that was killed leaves one: we hold the lock
+                lock.unlink(missing_ok=True)
+            output = self._fetch(url, mirror, *_USUAL, prune=True)
+        if output.status:
+            raise _unread(url, output)
+
+    def _one(self, url: str, mirror: Path, commit: Oid, ref: str) -> None:
+        """One commit by its name, else through `ref`, for hosts that hand out nothing that no ref shows."""
+        output = self._fetch(url, mirror, f"+{commit}:{_KEPT}{commit}")
+        if output.status and ref.startswith("refs/") and re.fullmatch(r"[\w./-]+", ref):
+            self._fetch(url, mirror, f"+{ref}:{_KEPT}{hashlib.sha256(ref.encode()).hexdigest()[:40]}")
+        if not self._has(mirror, commit):
+            if output.timed_out:
+                raise _unread(url, output)
+            raise NotYet(
+                f"commit {commit[:12]} is not at {shown(url)!r}: {output.stderr.strip()[-300:]}",
+                hint="push it there; the build waits for it",
+            )
+
+    def _has(self, mirror: Path, commit: Oid) -> bool:
+        """Whether the commit is here whole: a fetch that was cut off leaves objects without their history."""
+        if not GitObjects(mirror).has(commit):
+            return False
+        args = ["rev-list", "--objects", "--quiet", commit, "--not", "--all", "--"]
+        return run(args, git_dir=mirror, timeout=self._timeout).status == 0
+
+    def _revision(self, mirror: Path, commit: Oid) -> Revision:
+        seconds = _header(self._commit(mirror, commit), rb"committer [^\n]* (-?[0-9]+) [+-][0-9]+")
+        return Revision(commit, max(0, int(seconds or b"0")) * 1000)
+
+    def _commit(self, mirror: Path, commit: Oid) -> bytes:
+        """The bytes of a commit. Raises NotYet, Refused."""
+        try:
+            kind, data = GitObjects(mirror).read(commit)
+        except NotFound as error:
+            raise NotYet(f"commit {commit[:12]} was not fetched", hint="fetch it first") from error
+        if kind != "commit":
+            raise Refused(f"object {commit[:12]} is a {kind}, not a commit", hint="name the commit itself")
+        return data
+
+
+def _entries(objects: GitObjects, root: Oid, folder: str) -> list[Entry]:
+    """The entries of a folder below the tree `root`; none if it is not there."""
+    tree = root
+    for part in folder.split("/") if folder else []:
+        below = [entry.oid for entry in objects.tree(tree) if entry.name == part and entry.mode == 0o040000]
+        if not below:
+            return []
+        tree = below[0]
+    return objects.tree(tree)
+
+
+def _is_toml(name: str) -> bool:
+    return name.endswith(".toml") and not name.startswith(".")
+
+
+def _header(commit: bytes, pattern: bytes) -> bytes:
+    """The first group of `pattern` in the header line of a commit that it matches; empty if none does."""
+    for line in commit.split(b"\n\n", 1)[0].split(b"\n"):
+        if found := re.fullmatch(pattern, line):
+            return found[1]
+    return b""
+
+
+def _unread(url: str, output: Output) -> Errored | Refused | RemoteAway:
+    said = output.stderr.strip().replace("\n", "; ")[-800:]
+    if output.timed_out or not (no_access(output.stderr) or "unable to update local ref" in output.stderr):
+        return RemoteAway(f"{shown(url)!r} did not answer: {said}", hint="check the address and the network")
+    if no_access(output.stderr):
+        return Refused(
+            f"{shown(url)!r} does not let this user read: {said}",
+            hint=f"check that `git ls-remote {shown(url)}` works for the user of this worker",
+        )
+    return failed(f"store the branches of {shown(url)!r}", output)
