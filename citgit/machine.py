@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import secrets
@@ -85,3 +86,14 @@ def cpus() -> int:
 def memory() -> int:
     """The machine's memory in bytes."""
     return int(psutil.virtual_memory().total)
+
+
+def lock(path: Path) -> int | None:
+    """Takes the lock file for this process's life; its descriptor, None if another process has it."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    return handle

@@ -72,10 +72,13 @@ class Repository:
     def promised(self, build: str, index: int) -> Promised | None:
         """The promise that a build's valid records hold at `index`."""
         other = self._other(build)
-        promises = promises_of(other) if other else []
-        if other is None or index >= len(promises):
+        if other is None:
             return None
-        return Promised(promises[index], Origin(other.owner, other.principal))
+        # void records use up indices too, so an index is no position among the valid promises
+        for promise in promises_of(other):
+            if promise.request.cause.index == index:
+                return Promised(promise, Origin(other.owner, other.principal))
+        return None
 
     def other(self, build: str) -> Other | None:
         """Another build, active or archived."""

@@ -102,6 +102,7 @@ def enqueue_person(
     state: State, actor: Actor, snapshot: Snapshot, doors: Doors, change: Change, wish: Wish
 ) -> list[Draft]:
     """A person's requests, signed but not pushed: one pipeline for all the wished jobs."""
+    doors.sources.fetch(change.url, change.commit, f"refs/heads/{change.branch}")
     config = load(doors, change)
     names = list(wish.jobs) or [name for name, job in config.job.items() if job.command]
     if not names:

@@ -64,3 +64,12 @@ def compare(state: State, found: dict[str, Oid], prefixes: tuple[str, ...], alar
     if changes:
         state.tips.save(changes)
     return Snapshot(tips=found, policies=read_policies(state, policy), alarms=tuple(alarms))
+
+
+def remembered(state: State) -> Snapshot:
+    """The last known state, for when the host is away. Raises NotFound if nothing is known yet."""
+    memory = state.tips.load()
+    policy = memory.get(state.refs.policy)
+    if policy is None:
+        raise NotFound("nothing is known of the state repository yet", hint="run 'cit status' when the host is back")
+    return Snapshot(tips=memory, policies=read_policies(state, policy))

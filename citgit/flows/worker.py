@@ -39,7 +39,10 @@ class Event:
 
 @dataclass(slots=True, kw_only=True)
 class Worker:
-    """An agent at work. `url` is the repository that records call "self"; `own` runs builds unsandboxed."""
+    """An agent at work. `url` is the repository that records call "self"; `own` trusts the builds as its user's own.
+
+    `only` limits it to some builds: a person who builds here builds what they asked for, nothing else.
+    """
 
     state: State
     actor: Actor
@@ -58,6 +61,7 @@ class Worker:
     advert: Advert | None = None
     stopped: set[Oid] = field(default_factory=set)
     draining: bool = False
+    only: frozenset[str] = frozenset()
 
     def turn(self) -> None:
         """One turn. Raises nothing that the next turn could mend; Refused if the policy cannot be trusted."""
@@ -174,6 +178,8 @@ class Worker:
         for build in in_order(candidates(repository, self.pools), self.watches.first_seen, running):
             if self.free() <= 0:
                 return
+            if self.only and build.id not in self.only:
+                continue
             self._guard("claim", lambda b=build: self._consider(repository, b), build.id)  # type: ignore[misc]
 
     def _consider(self, repository: Repository, build: Build) -> None:

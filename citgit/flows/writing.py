@@ -96,6 +96,21 @@ def push(state: State, actor: Actor, drafts: Sequence[Draft]) -> list[Pushed]:
     return settled
 
 
+def resend(state: State, actor: Actor) -> list[Pushed]:
+    """Pushes what the journal holds, oldest first, each on its own; what is settled leaves the journal."""
+    answers = []
+    for entry in actor.journal.entries():
+        for data in entry.commits:
+            state.objects.write("commit", data)
+        answer = state.remote.push([Update(entry.ref, entry.old, entry.new)])[0]
+        if answer.answer in (Answer.UNKNOWN, Answer.STALE):
+            answer = _resolve(state, answer)
+        if answer.answer is not Answer.UNKNOWN:
+            actor.journal.settle(entry.new)
+        answers.append(answer)
+    return answers
+
+
 def _resolve(state: State, pushed: Pushed) -> Pushed:
     """Reads back a push whose answer was lost. It may still land later, so "not there" stays UNKNOWN."""
     update = pushed.update

@@ -1,0 +1,114 @@
+"""`cit`: finds the verb, runs it, turns errors into words and an exit status."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+
+import click
+
+from citgit import __version__
+from citgit.errors import BadConfig, CitError
+
+VERBS = {
+    "init": ("init", "make a repository ready"),
+    "run": ("run", "ask for a build of HEAD"),
+    "status": ("status", "list builds"),
+    "show": ("show", "show one build"),
+    "log": ("log", "show what a build printed"),
+    "why": ("why", "explain why a build waits, runs where it runs, or ended so"),
+    "diff": ("diff", "compare two builds"),
+    "verify": ("verify", "check signatures and rules of records"),
+    "cancel": ("cancel", "nobody wants a build any more"),
+    "pause": ("pause", "hold a waiting build"),
+    "resume": ("resume", "let a held build go on"),
+    "retry": ("retry", "ask for the same build again"),
+    "job": ("job", "list, show and check jobs"),
+    "agent": ("agent", "list agents"),
+    "policy": ("policy", "show and publish who may do what"),
+    "worker": ("worker", "poll, claim and build"),
+    "demo": ("demo", "show the whole thing in a folder of its own"),
+    "doctor": ("doctor", "look for what is wrong here"),
+    "completion": ("completion", "print shell completion"),
+}
+"""Verb -> (module of citgit.programs, what it does). A new verb is a file and a line here."""
+
+
+class Verbs(click.Group):
+    """Loads a verb's module only when it is asked for; any `cit-VERB` on PATH is a verb too."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The built-in verbs."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The verb's command; None if there is none."""
+        if name in VERBS:
+            command: click.Command = importlib.import_module(f"citgit.programs.{VERBS[name][0]}").command
+            return command
+        found = shutil.which(f"cit-{name}") if "/" not in name else None
+        return _external(name, found) if found else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list in --help, without loading a single verb."""
+        with formatter.section("Verbs"):
+            formatter.write_dl([(name, what) for name, (_, what) in VERBS.items()])
+
+
+def _external(name: str, program: str) -> click.Command:
+    @click.command(name, context_settings={"ignore_unknown_options": True, "help_option_names": []})
+    @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+    def command(arguments: tuple[str, ...]) -> None:
+        os.execv(program, [program, *arguments])
+
+    return command
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]}, epilog="Example: cit init && cit run")
+@click.version_option(__version__, prog_name="cit")
+def cit() -> None:
+    """Continuous integration whose only state is git."""
+
+
+def report(program: str, error: CitError) -> int:
+    """Prints the error for a person; its exit status."""
+    print(f"{program}: error: {error.message}", file=sys.stderr)
+    for fault in error.faults if isinstance(error, BadConfig) else ():
+        print(f"  {fault}", file=sys.stderr)
+    if error.hint:
+        print(f"hint: {error.hint}", file=sys.stderr)
+    return error.status
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a verb. The exit status says what came of it (see the README)."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    verb = next((one for one in arguments if not one.startswith("-")), "")
+    try:
+        done = cit.main(args=arguments, prog_name="cit", standalone_mode=False)
+        return done if isinstance(done, int) else 0
+    except CitError as error:
+        return report(f"cit {verb}".strip(), error)
+    except click.exceptions.Exit as leave:
+        return leave.exit_code
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except Exception as error:
+        if os.environ.get("CIT_DEBUG"):
+            raise
+        print(f"cit {verb}: bug: {type(error).__name__}: {error}", file=sys.stderr)
+        print("hint: CIT_DEBUG=1 shows where; please report it", file=sys.stderr)
+        return 70
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,114 @@
+"""Follows builds until they are final: their records, and their output where this machine has it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from citgit.errors import NotYet
+from citgit.flows.builds import Repository
+from citgit.flows.control import outcome_text
+from citgit.flows.poll import poll
+from citgit.interfaces import Workshop
+from citgit.model.build import Build
+from citgit.model.record import Outcome, Progress
+from citgit.rules.judge import promises_of
+from citgit.wiring import Clone
+
+STATUS = {
+    Outcome.PASSED: 0, Outcome.REUSED: 0, Outcome.FAILED: 1, Outcome.ERRORED: 4, Outcome.TIMED_OUT: 4,
+    Outcome.CANCELLED: 5, Outcome.SUPERSEDED: 5, Outcome.SKIPPED: 5, Outcome.MOVED: 5,
+}  # fmt: skip
+
+
+def status_of(build: Build) -> int:
+    """The exit status that a build means; 75 while it is not final."""
+    return STATUS[build.outcome] if build.outcome else 75
+
+
+class Follower:
+    """Watches the builds at some refs, and those that they promise."""
+
+    def __init__(
+        self, clone: Clone, refs: list[str], say: Callable[[str, str, str], None], logs: Workshop | None = None
+    ) -> None:
+        self.clone = clone
+        self.builds: dict[str, Build | None] = {ref.rpartition("/")[2]: None for ref in refs}
+        self._say = say
+        self._logs = logs
+        self._at: dict[Path, int] = {}
+        self._told: dict[str, str] = {}
+
+    def ids(self) -> list[str]:
+        """The builds that are followed."""
+        return list(self.builds)
+
+    def refresh(self) -> list[str]:
+        """Reads the repository anew; the ids that are followed now."""
+        repository = Repository(self.clone.state, poll(self.clone.state))
+        for build_id in list(self.builds):
+            try:
+                build = repository.find(build_id)
+            except NotYet:
+                continue
+            self.builds[build_id] = build
+            for promise in promises_of(build) if build else []:
+                self.builds.setdefault(promise.id, None)
+            if build and build.is_final and self._told.get(build_id) != "final":
+                self.output()
+                self._told[build_id] = "final"
+                words = build.result.reason if build.result else ""
+                job = build.request.job if build.request else ""
+                self._say("final", build_id, f"{job} {outcome_text(build)}" + (f": {words}" if words else ""))
+        return list(self.builds)
+
+    def done(self) -> bool:
+        """Whether all are final."""
+        return all(build is not None and build.is_final for build in self.builds.values())
+
+    def status(self) -> int:
+        """The worst exit status of all."""
+        return max((status_of(build) for build in self.builds.values() if build), default=75)
+
+    def output(self) -> bool:
+        """Prints what is new in the logs that this machine has; whether there was any."""
+        found = False
+        for build in self.builds.values():
+            for log in self._places(build):
+                for stream in ("out", "err"):
+                    found |= self._more(build.id if build else "", log / stream)
+        return found
+
+    def until_final(self) -> int:
+        """Waits; the exit status."""
+        while True:
+            self.refresh()
+            self.output()
+            if self.done():
+                return self.status()
+            self.clone.state.clock.sleep(0.5)
+
+    def _places(self, build: Build | None) -> list[Path]:
+        for entry in reversed(build.entries) if build else []:
+            body = entry.link.record.body if entry.link.record and not entry.void else None
+            if isinstance(body, Progress) and body.where:
+                log = Path(body.where.partition(":")[2]) / "log"
+                return [log] if log.is_dir() else []
+        return []
+
+    def _more(self, build: str, path: Path) -> bool:
+        try:
+            with open(path, "rb") as file:
+                file.seek(self._at.get(path, 0))
+                data = file.read(1 << 20)
+        except OSError:
+            return False
+        whole = data[: data.rfind(b"\n") + 1] if len(data) < 1 << 20 else data
+        self._at[path] = self._at.get(path, 0) + len(whole)
+        for line in whole.splitlines():
+            self._say(
+                "output",
+                build,
+                "".join(c if c.isprintable() or c == "\t" else "?" for c in line.decode("utf-8", "replace")),
+            )
+        return bool(whole)

@@ -1,0 +1,165 @@
+"""`cit init`: makes a repository ready: a proposed cit.toml, keys, team.toml, the root policy."""
+
+from __future__ import annotations
+
+import getpass
+import re
+from pathlib import Path
+
+import click
+
+from citgit.config.detect import detect, other_ci, render_cit_toml
+from citgit.config.read import read_team
+from citgit.errors import NotFound, UsageError
+from citgit.flows.policies import fetch_policies, publish, seal_of
+from citgit.git.program import must, run
+from citgit.keys.generate import generate
+from citgit.keys.public import fingerprint
+from citgit.model.names import is_name
+from citgit.model.policy import PolicyChain
+from citgit.wiring import Clone, data_dir, git_place, open_clone, set_setting, setting
+
+TEAM = """# Who may do what. It counts from branch {branch!r} only, once an admin runs 'cit policy publish'.
+protected = "{branch}"
+
+[person.{person}]
+keys = ["{key}"]
+roles = ["admin", "maintain", "request", "read"]
+groups = ["dev"]
+
+[person.recovery]                      # the offline key: replaces a lost sole admin
+keys = ["{recovery}"]
+roles = ["admin"]
+
+[pool.default]                         # agents are added as [agent.NAME]; see 'cit worker --help'
+claim = ["@agents"]
+request = ["@dev"]
+maintain = ["@dev"]
+
+[trigger.push]                         # who may say "this was pushed": hooks, workers, people
+keys = ["@agents", "@dev"]
+"""
+
+
+@click.command("init", epilog="Example: cit init --name anna")
+@click.option("-C", "directory", default=".", help="the checkout")
+@click.option("--name", "person", default="", help="your name in team.toml")
+@click.option("--key", default="", help="your ssh signing key; made if left out")
+@click.option("--state", default="", help="where the state lives: a path or URL; default: origin, else this repository")
+@click.option("--no-commit", is_flag=True, help="write the files, do not commit them")
+def command(directory: str, person: str, key: str, state: str, no_commit: bool) -> None:
+    """Makes a repository ready: proposes a job, makes keys and the root policy. Overwrites nothing."""
+    _, git_dir = git_place(Path(directory))
+    if run(["rev-parse", "--verify", "--quiet", "HEAD^{commit}"], git_dir=git_dir).status:
+        raise UsageError("this repository has no commit yet", hint="commit something, then run 'cit init' again")
+    person = person or setting(git_dir, "citgit.person") or _name(setting(git_dir, "user.name") or getpass.getuser())
+    path = Path(key or setting(git_dir, "citgit.key") or data_dir() / "keys" / person)
+    public = _key(path, person)
+    if state:
+        set_setting(git_dir, "citgit.state", state)
+    set_setting(git_dir, "citgit.person", person)
+    set_setting(git_dir, "citgit.key", str(path))
+    clone = open_clone(Path(directory))
+    branch = _branch(git_dir)
+    written = [_cit_toml(clone, branch), _team_toml(clone, branch, person, public)]
+    new = [one for one in written if one]
+    if new and not no_commit:
+        _commit(clone, new)
+    _policy(clone, person)
+
+
+def _key(path: Path, person: str) -> str:
+    public = path.with_name(path.name + ".pub")
+    if not path.exists() and not public.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        text = generate(path, person)
+        click.echo(f"made a signing key for {person}: {path} ({fingerprint(text)})")
+        return text
+    return " ".join(public.read_text().split()[:2])
+
+
+def _cit_toml(clone: Clone, branch: str) -> str:
+    listed = must(["-C", str(clone.top), "ls-files", "-z"], doing="list the files").stdout.decode("utf-8", "replace")
+    files = [one for one in listed.split("\0") if one]
+    if any(one in files or (clone.top / one).exists() for one in ("cit.toml", ".cit/cit.toml")):
+        click.echo("cit.toml is there already: left as it is")
+        return ""
+    proposals = detect(files, lambda name: _read(clone.top / name))
+    if not proposals:
+        raise NotFound(
+            "found nothing that builds this repository",
+            hint='write cit.toml with one job, for example:\n\n[job.check]\ncommand = ["make", "check"]\n',
+        )
+    text = render_cit_toml(proposals, branch, other_ci(files))
+    (clone.top / "cit.toml").write_text(text)
+    click.echo("proposed cit.toml (edit it as you like):\n")
+    click.echo("".join(f"    {line}\n" for line in text.splitlines()))
+    return "cit.toml"
+
+
+def _team_toml(clone: Clone, branch: str, person: str, public: str) -> str:
+    if (clone.top / "team.toml").exists() or (clone.top / ".cit/team.toml").exists():
+        return ""
+    recovery = data_dir() / "keys" / f"{person}-recovery"
+    known = recovery.with_name(recovery.name + ".pub")
+    key = " ".join(known.read_text().split()[:2]) if known.exists() else generate(recovery, "recovery")
+    (clone.top / "team.toml").write_text(TEAM.format(branch=branch, person=person, key=public, recovery=key))
+    click.echo(f"wrote team.toml: you are its admin. Keep the recovery key somewhere else: {recovery}")
+    return "team.toml"
+
+
+def _commit(clone: Clone, names: list[str]) -> None:
+    identity = (
+        [] if setting(clone.git_dir, "user.email") else ["-c", f"user.name={clone.person}", "-c", "user.email=cit"]
+    )
+    top = ["-C", str(clone.top)]
+    must([*top, "add", "--", *names], doing="stage the config")
+    must(
+        [*identity, *top, "commit", "--quiet", "--no-verify", "-m", "Build with citgit", "--", *names],
+        doing="commit the config",
+    )
+    click.echo(f"committed {' and '.join(names)}")
+
+
+def _policy(clone: Clone, person: str) -> None:
+    try:
+        chain = fetch_policies(clone.state)
+        click.echo(f"state at {clone.state.remote.url}: policy {chain.tip.version}, root {chain.repo[:16]}")
+    except NotFound:
+        team = read_team({"team.toml": (clone.top / "team.toml").read_bytes()})
+        publish(clone.state, clone.actor(), team, before=None, seal=seal_of(clone.state), reason="root")
+        chain = fetch_policies(clone.state)
+        click.echo(f"made the root policy {chain.repo[:16]} at {clone.state.remote.url}, signed by {person}")
+    set_setting(clone.git_dir, "citgit.root", chain.repo)
+    trust(clone, chain)
+    click.echo("next: cit run")
+
+
+def trust(clone: Clone, chain: PolicyChain) -> None:
+    """Makes `git verify-commit` and `git log --show-signature` know everybody who ever had a key here."""
+    names: list[tuple[str, str]] = []
+    for policy in chain.policies:
+        names += [(f"person:{name}", key) for name, person in policy.team.person.items() for key in person.keys]
+        names += [(f"agent:{name}", agent.key) for name, agent in policy.team.agent.items()]
+    path = clone.git_dir / "cit-allowed-signers"
+    lines = [f'{name} namespaces="git" {" ".join(key.split()[:2])}\n' for name, key in dict.fromkeys(names)]
+    path.write_text("".join(lines))
+    if not setting(clone.git_dir, "gpg.ssh.allowedSignersFile"):
+        set_setting(clone.git_dir, "gpg.ssh.allowedSignersFile", str(path))
+
+
+def _branch(git_dir: Path) -> str:
+    found = run(["symbolic-ref", "--short", "HEAD"], git_dir=git_dir).stdout.decode().strip()
+    return found or "main"
+
+
+def _name(text: str) -> str:
+    plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40]
+    return plain if is_name(plain) else "me"
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes() if not path.is_symlink() else None
+    except OSError:
+        return None

@@ -1,0 +1,134 @@
+"""`cit worker`: polls, claims and builds, until it is told to stop."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from citgit.errors import CitError, TryAgain, UsageError
+from citgit.flows.builds import Repository
+from citgit.flows.enqueue import Change, enqueue_push, supersede_older
+from citgit.flows.policies import fetch_policies
+from citgit.flows.poll import poll
+from citgit.flows.worker import Event, Worker
+from citgit.git.objects import init_bare
+from citgit.keys.generate import generate
+from citgit.keys.program import signer_for
+from citgit.machine import lock
+from citgit.model.names import DEFAULT_ROOT, Refs, name
+from citgit.rules.authority import may_speak
+from citgit.triggers.branch import BranchTrigger
+from citgit.wiring import client_state, data_dir, named_actor, open_clone, open_worker, worker_home
+from citgit.workspaces.wake import Wake
+
+
+@click.command("worker", epilog="Example: cit worker --agent lab1 --slots 2")
+@click.option("-C", "directory", default=".", help="a checkout whose state repository to serve")
+@click.option("--url", default="", help="the state repository, if there is no checkout here")
+@click.option("--agent", required=True, help="the agent's name in team.toml")
+@click.option("--key", default="", help="the agent's key; made if left out")
+@click.option("--home", default="", help="where mirrors, workspaces and logs go")
+@click.option("--slots", default=0, help="builds at once; default: as in team.toml")
+@click.option("--own", is_flag=True, help="trust all builds as one's own: no sandbox is required")
+@click.option("--doors/--no-doors", default=True, help="look for pushes to branches")
+@click.option("--once", is_flag=True, help="build what waits, then leave")
+@click.option("--interval", default=0.0, help="seconds between polls; default: 1 for a path, else 5")
+@click.option("--json", "as_json", is_flag=True, help="one JSON document per event")
+def command(
+    directory: str, url: str, agent: str, key: str, home: str, slots: int, own: bool, doors: bool, once: bool,
+    interval: float, as_json: bool,
+) -> None:  # fmt: skip
+    """Serves a state repository as an agent: polls, claims, builds, pushes signed results."""
+    name("agent", agent)
+    root, pinned = DEFAULT_ROOT, ""
+    if not url:
+        clone = open_clone(Path(directory))
+        url, root, pinned = clone.url, clone.state.refs.root, clone.state.pinned
+    path = Path(key) if key else data_dir() / "keys" / agent
+    if not path.exists() and not path.with_name(path.name + ".pub").exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        generate(path, agent)
+        click.echo(f"made a key for agent {agent}: {path}", err=True)
+    place = Path(home) if home else worker_home(url, f"agent:{agent}")
+    place.mkdir(parents=True, exist_ok=True, mode=0o700)
+    held = lock(place / "lock")
+    if held is None:
+        raise UsageError(
+            f"another worker of agent {agent!r} runs on {str(place)!r}", hint="one worker per agent and node"
+        )
+    store = place / "state.git"
+    if not (store / "HEAD").exists():
+        init_bare(store, state_only=True)
+    team = fetch_policies(client_state(store, url, Refs(root), pinned=pinned)).tip.team
+    signer = signer_for(path)
+    actor = named_actor(team, signer, f"agent:{agent}")
+    worker = open_worker(
+        url, place, actor, signer, slots=slots or team.agent[agent].slots, team=team, tell=_teller(as_json), root=root,
+        pinned=pinned,
+    )  # fmt: skip
+    worker.own = own
+    serve(worker, place, doors=doors, once=once, interval=interval or (1.0 if Path(url).exists() else 5.0))
+
+
+def serve(worker: Worker, place: Path, *, doors: bool, once: bool, interval: float) -> None:
+    """Turns until SIGTERM or SIGINT (running builds go on, the next worker adopts them), or all is done."""
+    leaving: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda got, frame: _leave(leaving, got, frame))
+    door = BranchTrigger(worker.doors.sources, worker.url, place / "heads.json")
+    wake = Wake(worker.url)
+    worker.tell(Event("serving", "", f"{worker.actor.name} on pools {', '.join(worker.pools)}"))
+    while not leaving:
+        if doors:
+            look(worker, door)
+        worker.turn()
+        if once and not worker.workshop.running():
+            return
+        wake.wait(interval, lambda: bool(leaving) or ended(worker))
+
+
+def ended(worker: Worker) -> bool:
+    """Whether an attempt has ended; also captures times and enforces limits."""
+    # every one is asked, not only up to the first that ended: asking is what enforces limits
+    answers = [worker.workshop.poll(claim) for claim in worker.workshop.running()]
+    return any(answer is not None for answer in answers)
+
+
+def look(worker: Worker, door: BranchTrigger) -> None:
+    """The worker's door: requests what pushes to branches start."""
+    try:
+        for branch, old, new in door.due():
+            repository = Repository(worker.state, poll(worker.state))
+            if not may_speak(repository.snapshot.policies.tip.team, worker.actor.name, "trigger:push"):
+                continue
+            change = Change(url=worker.url, branch=branch, commit=new, old=old)
+            for asked in enqueue_push(worker.state, worker.actor, repository, worker.doors, change, principal="push"):
+                if asked.new:
+                    worker.tell(Event("queued", asked.build, f"{asked.job} on {branch} (door: worker)"))
+                    after = Repository(worker.state, poll(worker.state))
+                    supersede_older(worker.state, worker.actor, after, after.find(asked.build))
+            door.done(branch, new)
+    except TryAgain as error:
+        worker.tell(Event("away", "", error.message))
+    except CitError as error:
+        worker.tell(Event("error", "", f"door: {error.message}"))
+
+
+def _leave(leaving: list[int], number: int, _frame: FrameType | None) -> None:
+    leaving.append(number)
+
+
+def _teller(as_json: bool) -> Callable[[Event], None]:
+    def tell(event: Event) -> None:
+        if as_json:
+            document = {"version": 1, "event": event.kind, "build": event.build, "text": event.text}
+            click.echo(json.dumps(document))
+        else:
+            click.echo(f"{event.kind:>9}  {event.build[-12:]:12}  {event.text}")
+
+    return tell

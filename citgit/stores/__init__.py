@@ -1,0 +1,1 @@
+"""Where artifacts go: collected from a workspace, kept by content."""

@@ -1,0 +1,1 @@
+"""Triggers: what notices that a build is due; one file per way."""
