@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from citgit.executors.bwrap import bwrap
+from citgit.executors.external import ExternalExecutor
 from citgit.executors.log_writer import LogWriter
 from citgit.executors.process import process
 from citgit.interfaces import Executor
@@ -13,4 +14,9 @@ TABLE: dict[str, Callable[[LogWriter], Executor]] = {
     "process": process,
     "bwrap": bwrap,
 }
-"""The built-in executors by name; any other name is a `cit-executor-NAME` on PATH (docs/executors.md)."""
+"""The built-in executors by name."""
+
+
+def executor(name: str, logs: LogWriter) -> Executor:
+    """The executor of that name; one that is not built in is the program `cit-executor-NAME`. Raises BadName."""
+    return TABLE[name](logs) if name in TABLE else ExternalExecutor(name, logs)

@@ -1,0 +1,43 @@
+"""Every executor keeps the contract, in whatever language it is written."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from citgit.executors import TABLE
+from citgit.executors.external import ExternalExecutor
+from citgit.interfaces import Executor
+from citgit.logs.capture import Capture
+from citgit.testing.executors import CHECKS, Bench, survivors
+
+PLAIN = Path(__file__).parent.parent / "data" / "executors"
+
+
+def make(name: str) -> Executor:
+    """A fresh executor of that name."""
+    if name == "plain":
+        return ExternalExecutor("plain", Capture(), f"{PLAIN}:{os.environ['PATH']}")
+    return TABLE[name](Capture())
+
+
+@pytest.fixture(params=["process", "bwrap", "plain"])
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    """A bench for the executor, if it works here; whatever is left of a failed check is killed."""
+    name = request.param
+    probe = make(name).probe()
+    if not probe.ok:
+        message = f"executor {name}: {probe.reason}"
+        pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
+    bench = Bench(lambda: make(name), tmp_path / "with space")
+    yield bench
+    for pid in [pid for plan in bench.made for pid in survivors(plan)]:
+        os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_the_executor_keeps_the_contract(bench: Bench, check: str) -> None:
+    """One check of the shipped suite holds."""
+    CHECKS[check](bench)
