@@ -39,7 +39,7 @@ _LOCAL_SETTINGS = ("core.attributesFile=/dev/null", "core.excludesFile=/dev/null
 
 _URL = re.compile(r"(?i)(?P<scheme>[a-z][a-z0-9+.-]*)://")
 _SCHEMES = frozenset({"file", "ssh", "git", "http", "https", "git+ssh", "ssh+git"})
-_PASSWORD = re.compile(r"(?<=://)[^/@\s]+@")
+_SECRET = re.compile(r"(?i)(?<=https://)[^/@\s]+@|(?<=http://)[^/@\s]+@|(?<=://)(?P<user>[^/@:\s]*):[^/@\s]*@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,8 @@ class GitFailed(Errored):
 
 
 def shown(url: str) -> str:
-    """The URL as it may be printed: without a user name and password."""
-    return _PASSWORD.sub("", url)
+    """The URL as it may be printed: without a password, and over http without a user, who may be a token."""
+    return _SECRET.sub(lambda found: f"{found['user']}@" if found["user"] else "", url)
 
 
 def check_url(url: str) -> str:

@@ -24,6 +24,10 @@ _NO_ACCESS = re.compile(
     r"|not authori[sz]ed|dubious ownership|service not enabled|unable to write to|insufficient permission"
     r"|read-only|transport '.*' not allowed"
 )
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_NOISE = re.compile(
+    r"hint:|To |error: failed to push some refs|Everything up|Please make sure|and the repository exists"
+)
 
 
 def no_access(words: str) -> bool:
@@ -34,7 +38,7 @@ def no_access(words: str) -> bool:
 def answers(updates: Sequence[Update], output: Output) -> list[Pushed]:
     """One answer for each update of a `git push --porcelain`, in their order."""
     lines = _by_ref(output.stdout)
-    words = _of_host(output.stderr)
+    words = one_line(output.stderr)
     found: list[Pushed] = []
     for update in updates:
         line = lines.get(update.ref)
@@ -68,7 +72,7 @@ def _judge(update: Update, flag: str, summary: str, words: str) -> Pushed:
     ):
         # The host tells the cause beside the report; another ref of this push may have had another one.
         reason = "; ".join(
-            line for line in words.split("\n") if f"'{update.ref}'" in line or update.ref + ".lock" in line
+            line for line in words.split("; ") if f"'{update.ref}'" in line or update.ref + ".lock" in line
         )
         reason = reason or summary
     if _STALE.search(reason) and not re.search(r"cannot create '", reason):
@@ -79,11 +83,7 @@ def _judge(update: Update, flag: str, summary: str, words: str) -> Pushed:
     return Pushed(update, Answer.UNKNOWN, reason if not words or words in reason else f"{reason}: {words}")
 
 
-def _of_host(stderr: str) -> str:
-    """The lines worth showing: the host's and git's errors, without progress and advice."""
-    kept = [
-        line.removeprefix("remote: ").strip()
-        for line in stderr.replace("\r", "\n").split("\n")
-        if line.strip() and not line.startswith(("hint:", "To ", "error: failed to push some refs", "Everything up"))
-    ]
-    return "\n".join(kept)[-2000:]
+def one_line(stderr: str) -> str:
+    """What git and the host said, for a message: without progress, advice and terminal controls."""
+    lines = (_CONTROL.sub("?", line).strip() for line in stderr.replace("\r", "\n").split("\n"))
+    return "; ".join(line.removeprefix("remote: ") for line in lines if line and not _NOISE.match(line))[-1000:]

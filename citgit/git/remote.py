@@ -12,7 +12,7 @@ from pathlib import Path
 from citgit.errors import Bug, NotFound, Refused, RemoteAway
 from citgit.git.objects import common_dir
 from citgit.git.program import Output, check_url, failed, must, run, shown
-from citgit.git.push_answers import answers, no_access
+from citgit.git.push_answers import answers, no_access, one_line
 from citgit.interfaces import Oid, Pushed, Update
 from citgit.model.names import DEFAULT_ROOT, SEEN, Refs, is_oid
 
@@ -149,7 +149,7 @@ class GitRemote:
 
     def _unread(self, output: Output) -> Refused | RemoteAway:
         error = failed(f"fetch from {self.url!r}", output)
-        said = output.stderr.strip().replace("\n", "; ")[-1000:]
+        said = one_line(output.stderr)
         if no_access(output.stderr) and not output.timed_out:
             refused = Refused(
                 f"{self.url!r} does not let this user read: {said}",

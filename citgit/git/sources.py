@@ -13,7 +13,7 @@ from citgit.errors import Errored, NotFound, NotYet, Refused, RemoteAway
 from citgit.git.checkout import fill
 from citgit.git.objects import GitObjects, init_bare
 from citgit.git.program import Output, check_url, failed, must, run, shown
-from citgit.git.push_answers import no_access
+from citgit.git.push_answers import no_access, one_line
 from citgit.git.submodules import Submodule, submodules
 from citgit.interfaces import Entry, Oid, Revision
 from citgit.model.names import is_oid
@@ -153,7 +153,7 @@ class Mirrors:
             if output.timed_out:
                 raise _unread(url, output)
             raise NotYet(
-                f"commit {commit[:12]} is not at {shown(url)!r}: {output.stderr.strip()[-300:]}",
+                f"commit {commit[:12]} is not at {shown(url)!r}: {one_line(output.stderr)}",
                 hint="push it there; the build waits for it",
             )
 
@@ -203,7 +203,7 @@ def _header(commit: bytes, pattern: bytes) -> bytes:
 
 
 def _unread(url: str, output: Output) -> Errored | Refused | RemoteAway:
-    said = output.stderr.strip().replace("\n", "; ")[-800:]
+    said = one_line(output.stderr)
     if output.timed_out or not (no_access(output.stderr) or "unable to update local ref" in output.stderr):
         return RemoteAway(f"{shown(url)!r} did not answer: {said}", hint="check the address and the network")
     if no_access(output.stderr):

@@ -47,7 +47,5 @@ class FakeVerifier:
         if len(lines) != 5 or (lines[0], lines[3], lines[4]) != (_BEGIN, _END, ""):
             raise BadSignature("signature is malformed", hint="the record was not written by FakeSigner")
         if lines[2] != _digest(lines[1], payload):
-            raise BadSignature(
-                "signature is not over these bytes", hint="the record was changed after it was signed"
-            )
+            raise BadSignature("signature is not over these bytes", hint="the record was changed after it was signed")
         return lines[1]

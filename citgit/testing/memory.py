@@ -142,17 +142,13 @@ class MemoryHost:
     def _judge(self, update: Update) -> Pushed:
         current = self.refs.get(update.ref)
         if self.denied and update.ref.startswith(self.denied):
-            return Pushed(update, Answer.DENIED, "pre-receive hook declined")
+            return Pushed(update, Answer.DENIED, "pre-receive hook declined: not today")
         # As git's client does: "up to date" comes before the lease. Two identical pushes are both told yes.
         if update.new is not None and current == update.new:
             return Pushed(update, Answer.DONE)
         if current != update.old:
             return Pushed(update, Answer.STALE, "stale info")
-        if (
-            update.old is None
-            and update.new is not None
-            and any(_in_the_way(update.ref, other) for other in self.refs)
-        ):
+        if update.old is None and update.new is not None and any(_in_the_way(update.ref, other) for other in self.refs):
             return Pushed(update, Answer.DENIED, f"cannot create {update.ref!r}")
         return Pushed(update, Answer.DONE)
 

@@ -1,0 +1,134 @@
+"""Real services for tests: an sshd with real users. They need root; without it their tests are skipped by name."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+USERS = ("citgit-anna", "citgit-ben")
+
+_CONFIG = """\
+ListenAddress 127.0.0.1:{port}
+HostKey {folder}/hostkey
+PidFile none
+UsePAM no
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PermitRootLogin no
+StrictModes no
+AuthorizedKeysFile {folder}/keys/%u
+PrintMotd no
+MaxStartups 100:30:200
+MaxSessions 100
+AcceptEnv GIT_PROTOCOL
+Subsystem sftp internal-sftp
+"""
+
+
+class Sshd:
+    """A private sshd on loopback; every user of USERS may log in with `key`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.key = folder / "user_key"
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port: int = free.getsockname()[1]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Makes the users and starts the server."""
+        (self._folder / "keys").mkdir(mode=0o755)
+        self._folder.chmod(0o755)
+        Path("/run/sshd").mkdir(exist_ok=True)
+        for key in (self._folder / "hostkey", self.key):
+            _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key))
+        for user in USERS:
+            try:
+                pwd.getpwnam(user)
+            except KeyError:
+                _run("useradd", "--create-home", "--shell", "/bin/sh", user)
+                _run("usermod", "-p", "*", user)  # no password, and yet not locked
+            shutil.copyfile(f"{self.key}.pub", self._folder / "keys" / user)
+        config = self._folder / "sshd_config"
+        config.write_text(_CONFIG.format(port=self.port, folder=self._folder))
+        program = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+        self._process = subprocess.Popen([str(program), "-D", "-f", str(config), "-E", str(self._folder / "log")])
+        self._await()
+
+    def _await(self) -> None:
+        for _ in range(250):
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return
+            except OSError:
+                time.sleep(0.02)
+        raise AssertionError("sshd did not start: " + (self._folder / "log").read_text())
+
+    def stop(self) -> None:
+        """Ends the server; the users stay for the next time."""
+        if self._process:
+            self._process.terminate()
+            self._process.wait()
+
+    @property
+    def command(self) -> str:
+        """The ssh command line that logs in here without asking anything."""
+        return (
+            f"ssh -F /dev/null -i {self.key} -o BatchMode=yes -o IdentitiesOnly=yes"
+            f" -o StrictHostKeyChecking=accept-new -o UserKnownHostsFile={self._folder}/known_hosts -o LogLevel=ERROR"
+        )
+
+    def give(self, path: Path, user: str) -> None:
+        """Makes `user` the owner of everything below `path`."""
+        _run("chown", "-R", f"{user}:", "--", str(path))
+
+    @contextmanager
+    def folder(self) -> Iterator[Path]:
+        """A folder that other users can reach, unlike pytest's own."""
+        with tempfile.TemporaryDirectory(prefix="citgit-test-", ignore_cleanup_errors=True) as name:
+            os.chmod(name, 0o755)
+            yield Path(name)
+
+
+def _run(*argv: str) -> None:
+    subprocess.run(argv, check=True, capture_output=True)
+
+
+def need(missing: str) -> None:
+    """Skips the test because `missing` is missing; in CI that is a failure."""
+    if missing and os.environ.get("CI"):
+        pytest.fail(f"CI must have {missing}")
+    if missing:
+        pytest.skip(f"needs {missing}")
+
+
+@pytest.fixture(scope="session")
+def sshd_server() -> Iterator[Sshd]:
+    """One sshd for all tests."""
+    if os.geteuid() != 0:
+        need("root (real users for a real sshd)")
+    if not shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin") or not shutil.which("useradd"):
+        need("sshd and useradd")
+    with tempfile.TemporaryDirectory(prefix="citgit-sshd-") as name:
+        server = Sshd(Path(name))
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+def sshd(sshd_server: Sshd, monkeypatch: pytest.MonkeyPatch) -> Sshd:
+    """The sshd, and git told how to log in there."""
+    monkeypatch.setenv("GIT_SSH_COMMAND", sshd_server.command)
+    return sshd_server
