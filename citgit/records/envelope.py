@@ -22,6 +22,13 @@ class Parent(msgspec.Struct, frozen=True, kw_only=True):
     policy: str
 
 
+class _Version(msgspec.Struct, frozen=True):
+    """What says whether this version can read a record."""
+
+    type: str
+    format: int
+
+
 def parent_of(data: bytes) -> Parent:
     """The Parent that the raw bytes of a record's commit make. Raises BadRecord, Unsupported."""
     read = commit.parse(data)
@@ -77,14 +84,16 @@ def read_record(read: commit.Commit) -> Record:
         raise BadRecord(f"commit {read.oid[:12]} is not subject, blank line, document, newline", rule="message")
     document = canonical.loads(rest[:-1])
     try:
+        # first of all: a newer format may have changed every other field
+        version = msgspec.convert(document, _Version)
+        if version.format > FORMAT or version.type not in SPECS:
+            raise Unsupported(
+                f"record {read.oid[:12]} is {version.type[:40]!a} of format {version.format}, not of format {FORMAT}",
+                hint="use a citgit that knows this record",
+            )
         head = msgspec.convert(document, Head)
     except msgspec.ValidationError as error:
         raise BadRecord(f"record {read.oid[:12]}: {error}", rule="field") from None
-    if head.format > FORMAT or head.type not in SPECS:
-        raise Unsupported(
-            f"record {read.oid[:12]} is {head.type[:40]!a} of format {head.format}, not of format {FORMAT}",
-            hint="use a citgit that knows this record",
-        )
     if not subject.startswith(f"{head.type}: "):
         raise BadRecord(f"record {read.oid[:12]}: subject does not name its type", rule="subject")
     if read.author != head.actor or read.mail != mail(head.actor) or read.time != head.time:
