@@ -151,7 +151,7 @@ def _offer(snapshot: Snapshot) -> bool:
     click.echo(f"no live agent (registered: {', '.join(registered)})", err=True)
     stdin = click.get_text_stream("stdin")
     if stdin.isatty():
-        return click.confirm("build here?", default=True, err=True)
+        return bool(click.confirm("build here?", default=True, err=True))
     click.echo("hint: 'cit run --here' builds on this machine; the request waits otherwise", err=True)
     return False
 

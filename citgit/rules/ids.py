@@ -19,7 +19,7 @@ _MAX_TIME = 2**48 - 1
 
 def job_digest(job: Job) -> str:
     """sha256 of a resolved job, in hex; a key left at its default does not change it."""
-    return _digest(msgspec.to_builtins(job))
+    return _digest(_spare(msgspec.to_builtins(job)))
 
 
 def trigger_digest(repo: str, principal: str, pool: str, request: Request) -> str:
@@ -79,6 +79,14 @@ def _promised(promise: Promise) -> Sequence[str]:
         job_digest(promise.request.definition),
         _digest(promise.request.cell),
     ]
+
+
+def _spare(value: Any) -> Any:
+    """Without empty tables and lists, at any depth: writing a table out with nothing in it says nothing."""
+    if isinstance(value, dict):
+        spared = {key: _spare(item) for key, item in value.items()}
+        return {key: item for key, item in spared.items() if item not in ({}, [])}
+    return [_spare(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _digest(document: Any) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from citgit.model.record import CauseKind, Promise, Request
 from citgit.rules.facts import Facts, Origin
 from citgit.rules.ids import promise_id, trigger_digest, trigger_id
@@ -66,6 +64,6 @@ def _promise_fault(pool: str, build: str, request: Request, facts: Facts) -> str
     promise = promised.promise
     if (promise.id, promise.pool) != (build, pool):
         return "the promise is for another ref"
-    if msgspec.to_builtins(promise.request) != msgspec.to_builtins(request):
+    if promise.request != request:
         return "the request is not the promised one"
     return ""

@@ -1,0 +1,78 @@
+"""`cit-enqueue`: the doors' program: reads pushes from stdin, asks for what they start.
+
+stdin: lines "OLD NEW REF" (as git gives them to post-receive), or, with --pre-push, "REF NEW REMOTE_REF OLD".
+Exit: 0 done · 2 a config with faults · 3 refused · 75 the state repository is away.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from citgit.errors import CitError, NotFound
+from citgit.flows.builds import Repository
+from citgit.flows.enqueue import Change, enqueue_push, supersede_older
+from citgit.flows.poll import poll
+from citgit.flows.state import Actor
+from citgit.git.journal import FileJournal
+from citgit.keys.program import signer_for
+from citgit.programs.cit import report
+from citgit.wiring import named_actor, open_clone, setting
+
+_NONE = "0" * 40
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Asks for builds of the pushes on stdin."""
+    parser = argparse.ArgumentParser(
+        prog="cit-enqueue", description=__doc__, epilog="Example: echo OLD NEW refs/heads/main | cit-enqueue",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("-C", dest="directory", default=".", help="the repository (default: where git runs the hook)")
+    parser.add_argument("--key", default="", help="the key that signs; default: citgit.hookKey, else citgit.key")
+    parser.add_argument("--principal", default="push", help="the trigger in team.toml")
+    parser.add_argument("--pushed-by", default=os.environ.get("CIT_PUSHER", ""), help="person:NAME, if the host knows")
+    parser.add_argument("--pre-push", action="store_true", help="stdin is that of git's pre-push hook")
+    options = parser.parse_args(argv)
+    try:
+        for old, new, branch in _pushes(sys.stdin, pre_push=options.pre_push):
+            _enqueue(options, old, new, branch)
+    except CitError as error:
+        return report("cit-enqueue", error)
+    return 0
+
+
+def _pushes(lines: Iterator[str], *, pre_push: bool) -> Iterator[tuple[str, str, str]]:
+    for line in lines:
+        words = line.split()
+        if len(words) != (4 if pre_push else 3):
+            continue
+        old, new, ref = (words[3], words[1], words[2]) if pre_push else (words[0], words[1], words[2])
+        if new != _NONE and ref.startswith("refs/heads/"):
+            yield old, new, ref.removeprefix("refs/heads/")
+
+
+def _enqueue(options: argparse.Namespace, old: str, new: str, branch: str) -> None:
+    clone = open_clone(Path(options.directory))
+    key = options.key or setting(clone.git_dir, "citgit.hookKey") or str(clone.key or "")
+    if not key:
+        raise NotFound("no key to sign requests with", hint="git config citgit.hookKey PATH, or run 'cit init'")
+    signer = signer_for(Path(key))
+    repository = Repository(clone.state, poll(clone.state))
+    name = named_actor(repository.snapshot.policies.tip.team, signer)
+    actor = Actor(name=name, signer=signer, journal=FileJournal(clone.git_dir / "cit-journal"))
+    change = Change(url=str(clone.git_dir), branch=branch, commit=new, old=old if old != _NONE else None)
+    for asked in enqueue_push(
+        clone.state, actor, repository, clone.doors, change, principal=options.principal, pushed_by=options.pushed_by
+    ):
+        print(f"cit: {asked.job} on {branch}: {'queued' if asked.new else 'known'} {asked.build}")
+        if asked.new:
+            after = Repository(clone.state, poll(clone.state))
+            supersede_older(clone.state, actor, after, after.find(asked.build))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
