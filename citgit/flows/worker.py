@@ -42,6 +42,7 @@ class Worker:
     """An agent at work. `url` is the repository that records call "self"; `own` trusts the builds as its user's own.
 
     `only` limits it to some builds: a person who builds here builds what they asked for, nothing else.
+    `hands_off` claims without starting: the small programs do one step each.
     """
 
     state: State
@@ -62,6 +63,7 @@ class Worker:
     stopped: set[Oid] = field(default_factory=set)
     draining: bool = False
     only: frozenset[str] = frozenset()
+    hands_off: bool = False
 
     def turn(self) -> None:
         """One turn. Raises nothing that the next turn could mend; Refused if the policy cannot be trusted."""
@@ -73,16 +75,16 @@ class Worker:
             return
         for alarm in repository.snapshot.alarms:
             self._say("alarm", "", alarm)
-        self._guard("beat", lambda: self._beat(repository))
-        self._publish(repository)
-        self._settle(repository)
-        self._guard("promises", lambda: self._promises(repository))
+        self._guard("beat", lambda: self.do_beat(repository))
+        self.do_publish(repository)
+        self.do_settle(repository)
+        self._guard("promises", lambda: self.do_promises(repository))
         if not repository.snapshot.policies.tip.hold and not self.draining:
-            self._adopt(repository)
-            self._reap(repository)
-            self._claim(repository)
+            self.do_adopt(repository)
+            self.do_reap(repository)
+            self.do_claim(repository)
         for pool in [*self.pools, HERE]:
-            self._guard("archive", lambda pool=pool: self._archive(repository, pool))  # type: ignore[misc]
+            self._guard("archive", lambda pool=pool: self.do_archive(repository, pool))  # type: ignore[misc]
 
     def free(self) -> int:
         """Slots without an attempt."""
@@ -90,14 +92,15 @@ class Worker:
 
     # -- the steps of a turn ----------------------------------------------------------------------------
 
-    def _beat(self, repository: Repository) -> None:
+    def do_beat(self, repository: Repository) -> None:
+        """Writes the advert and renews leases."""
         if self.advert is None:
             self.advert = self.workshop.advert(self.boot, self.slots, self.labels)
         if self.actor.name.startswith("agent:"):
             held = tuple(sorted(self.workshop.running()))
             beat(self.state, self.actor, repository, self.heart, self.advert, held, self.free())
 
-    def _publish(self, repository: Repository) -> None:
+    def do_publish(self, repository: Repository) -> None:
         """Pushes the results of attempts that ended and still hold their builds."""
         for oid, build_id in self.workshop.running().items():
             result = self._guard("poll", lambda oid=oid: self.workshop.poll(oid), build_id)  # type: ignore[misc]
@@ -111,7 +114,7 @@ class Worker:
                 self._say("result", build_id, f"{result.outcome.value}: {result.reason}")
                 self.workshop.finish(oid)
 
-    def _settle(self, repository: Repository) -> None:
+    def do_settle(self, repository: Repository) -> None:
         """Stops attempts that nobody waits for; what a stale one found out stays on disk as evidence."""
         for oid, build_id in self.workshop.running().items():
             build = self._find(repository, build_id)
@@ -130,7 +133,8 @@ class Worker:
                 self.stopped.add(oid)
                 self.workshop.stop(oid, build.stopping.value)
 
-    def _promises(self, repository: Repository) -> None:
+    def do_promises(self, repository: Repository) -> None:
+        """Creates the refs of promised builds."""
         for pool in self.pools:
             for build in repository.active(pool):
                 if build.broken or build.unsupported:
@@ -138,7 +142,7 @@ class Worker:
                 for created in create_promised(self.state, self.actor, repository, promises_of(build)):
                     self._say("promised", created, f"by build {build.id}")
 
-    def _adopt(self, repository: Repository) -> None:
+    def do_adopt(self, repository: Repository) -> None:
         """Claims by this key without an attempt on this node: a crash came between the push and the start."""
         known = self.actor.journal.claims()
         for pool in self.pools:
@@ -149,13 +153,14 @@ class Worker:
                 if held.claim in self.workshop.running() or held.claim in self.stopped:
                     continue
                 if held.claim in known and not build.stopping:
-                    body = self._body(held.claim)
+                    body = self.body_of(held.claim)
                     if body is not None:
-                        self._start(Claimed(build=build, claim=held.claim, body=body), repository)
+                        self.start(Claimed(build=build, claim=held.claim, body=body))
                 elif held.claim not in known:
                     self._take_over(repository, build, Observed(claim=held.claim))
 
-    def _reap(self, repository: Repository) -> None:
+    def do_reap(self, repository: Repository) -> None:
+        """Takes over, or ends, builds whose leases ran out."""
         for build, observed in reap.watch(self.state, repository, self.watches, self.pools):
             if build.held and build.held.claim in self.workshop.running():
                 continue
@@ -171,7 +176,8 @@ class Worker:
         elif self.free() > 0 and self._placed(build):
             self._take(repository, build, observed)
 
-    def _claim(self, repository: Repository) -> None:
+    def do_claim(self, repository: Repository) -> None:
+        """Takes what this agent may and can build, while there are slots."""
         running: Counter[str] = Counter()
         for pool in self.pools:
             running.update(build.owner or build.principal for build in repository.active(pool) if is_running(build))
@@ -217,9 +223,11 @@ class Worker:
         )  # fmt: skip
         if claimed is not None:
             self._say("claimed", build.id, f"attempt {claimed.body.attempt}" + (" (takeover)" if observed else ""))
-            self._start(claimed, repository)
+            if not self.hands_off:
+                self.start(claimed)
 
-    def _start(self, claimed: Claimed, repository: Repository) -> None:
+    def start(self, claimed: Claimed) -> None:
+        """Starts the attempt of a won claim, and says so on its chain."""
         build = claimed.build
         if build.request is None:
             return
@@ -231,13 +239,15 @@ class Worker:
             body = Progress(claim=claimed.claim, phase="command", where=where)
             push(self.state, self.actor, [draft(self.state, self.actor, now, fresh, body)])
 
-    def _archive(self, repository: Repository, pool: str) -> None:
+    def do_archive(self, repository: Repository, pool: str) -> None:
+        """Folds the pool's final builds."""
         for done in archive(self.state, self.actor, repository, pool):
             self._say("archived", done, "")
 
     # -- small things -----------------------------------------------------------------------------------
 
-    def _body(self, oid: Oid) -> Claim | None:
+    def body_of(self, oid: Oid) -> Claim | None:
+        """The claim record at `oid`."""
         record = read_link(self.state, oid).record
         return record.body if record and isinstance(record.body, Claim) else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -149,9 +150,8 @@ def _offer(snapshot: Snapshot) -> bool:
         click.echo("no agent is registered: building here (--here)", err=True)
         return True
     click.echo(f"no live agent (registered: {', '.join(registered)})", err=True)
-    stdin = click.get_text_stream("stdin")
-    if stdin.isatty():
-        return bool(click.confirm("build here?", default=True, err=True))
+    if sys.stdin.isatty():
+        return click.confirm("build here?", default=True, err=True)
     click.echo("hint: 'cit run --here' builds on this machine; the request waits otherwise", err=True)
     return False
 
