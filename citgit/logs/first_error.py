@@ -1,32 +1,177 @@
-"""The first failing line of a log, with its context."""
+"""Finds the first error in a log: what compilers, make, test runners and interpreters say when they fail."""
 
 from __future__ import annotations
 
 import re
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from citgit.errors import NotFound
+from citgit.logs.capture import read_about
+from citgit.logs.clean import visible
+from citgit.logs.read import Line, components, read, tail
 from citgit.model.record import FirstError
 
-_WINDOW = 4 << 20
-_ERROR = re.compile(
-    r"(?P<file>[^\s:]+):(?P<line>[0-9]+):(?:[0-9]+:)? (?:fatal )?error: |\*\*\* .*Error|^FAILED |^E   |^not ok |\berror\b|FAIL\b",
+_BEFORE, _AFTER = 3, 6
+_LOOK_AHEAD = 40
+_MAX_BYTES = 16 * 1024 * 1024
+_TAIL_LINES = 2000
+_MAX_TEXT = 500
+
+# Only lines with one of these are looked at closely: logs are long and mostly fine.
+_HINT = re.compile(
+    r"error|fail|fatal|not ok|^Traceback|^E  |✖|undefined reference|cannot find|not found|\*\*\*|panicked|fault|●",
     re.IGNORECASE,
 )
 
+# A cause, by those who know what it is; then what only says that something failed; then the word alone.
+_CAUSES = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"(?P<file>[^\s:][^:]*):(?P<line>\d+):(?:\d+:)? (?:fatal |internal compiler )?error: (?P<message>.*)",
+        r"(?P<file>[^\s(]+)\((?P<line>\d+)(?:,\d+)?\): (?:fatal )?error(?P<message>.*)",
+        r"(?P<file>[^\s:]+\.tsx?):(?P<line>\d+):\d+ - error (?P<message>.*)",
+        r"(?:.*: )?(?P<message>undefined reference to .*)",
+        r"(?:\S*ld(?:\.\w+)?): (?P<message>cannot find .*)",
+        r"CMake Error at (?P<file>[^:]+):(?P<line>\d+)(?P<message>.*)",
+        r"E {3}(?P<message>\S.*)",
+        r"(?:FAILED|ERROR) (?P<file>[^\s:]+\.py)(?:::(?P<message>.*))?",
+        r"error(?:\[E\d+\])?: (?P<message>.*)",
+        r"(?P<file>\S+\.go):(?P<line>\d+):\d+: (?P<message>.*)",
+        r"\s*--- FAIL: (?P<message>.*)",
+        r"thread '.*' panicked at (?P<file>[^:]+):(?P<line>\d+)(?P<message>.*)",
+        r"\s*not ok \d+ -? ?(?P<message>(?!.*# (?:TODO|SKIP)).*)",
+        r"\s*✖ (?P<message>(?!failing tests).*)",
+        r"\s*● (?P<message>.* › .*)",
+    )
+)
+_SYMPTOMS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"(?:g?make|ninja)[^:]*: \*\*\* \[(?P<file>[^:\]]+):(?P<line>\d+): (?P<message>.*)",
+        r"(?:g?make|ninja)[^:]*: \*\*\* (?P<message>.*)",
+        r"(?:(?P<file>[^\s:]+):(?P<line>\d+): )?\*\*\* (?P<message>.*Stop\.)",
+        r"(?P<message>FAILED: .*)",
+        r"(?P<message>.*: (?:command )?not found)$",
+        r"(?P<message>Segmentation fault.*|.*AddressSanitizer: .*)",
+        r"cit: (?P<message>cannot .*)",
+    )
+)
+_WORDS = (re.compile(r"(?P<message>.*\b(?:error|fatal|failed)\b ?:.*)", re.IGNORECASE),)
+_RANKS = (_CAUSES, _SYMPTOMS, _WORDS)
 
-def first_error(log: Path) -> FirstError | None:
-    """The first line that looks like an error, in err before out; None if none does."""
-    for stream in ("err", "out"):
-        path = log / stream
-        if not path.exists():
-            continue
-        with open(path, "rb") as file:
-            lines = file.read(_WINDOW).decode("utf-8", "replace").splitlines()
-        for at, line in enumerate(lines):
-            if found := _ERROR.search(line):
-                named = found.groupdict()
-                context = tuple(one[:400] for one in lines[max(0, at - 2) : at + 6])
-                return FirstError(
-                    file=named["file"] or "", line=int(named["line"] or 0), message=line[:400], context=context
-                )
+_FRAME = re.compile(r'\s+File "(?P<file>[^"]+)", line (?P<line>\d+)')
+_LATER_PLACES = (
+    re.compile(r"(?P<file>[^\s:]+\.py):(?P<line>\d+): \S"),
+    re.compile(r"\s*--> (?P<file>[^\s:]+):(?P<line>\d+)"),
+    re.compile(r"\s+at .*?\(?(?:file://)?(?P<file>[^\s():]+\.[cm]?[jt]s):(?P<line>\d+):\d+\)?"),
+)
+
+
+@dataclass(slots=True)
+class _Find:
+    """The best so far: its rank (0 is a cause), what was seen of it, and the lines around it."""
+
+    rank: int
+    file: str
+    line: int
+    message: str
+    context: list[str] = field(default_factory=list)
+    later: list[str] = field(default_factory=list)
+
+
+def first_error(root: Path) -> FirstError | None:
+    """The first error in the component tree `root`: in failed parts first; None if nothing looks like one."""
+    try:
+        paths = components(root)
+        failed = [path for path in paths if path and read_about(root / path).exit.status not in (None, 0)]
+        for path in [*failed, "", *(path for path in paths if path and path not in failed)]:
+            if found := _in_component(root / path, path):
+                return found
+    except (NotFound, OSError):
+        return None
     return None
+
+
+def _in_component(directory: Path, path: str) -> FirstError | None:
+    found = search(_bounded(read(directory)))
+    if found is None or found.rank > 0:
+        # The beginning says little: what a tool says last may say more.
+        late = search(tail(directory, _TAIL_LINES))
+        if late and (found is None or late.rank < found.rank):
+            found = late
+    if found is None:
+        return None
+    return FirstError(
+        component=path,
+        file=found.file[:_MAX_TEXT],
+        line=found.line,
+        message=found.message[:_MAX_TEXT].strip(),
+        context=(*found.context, *found.later[:_AFTER]),
+    )
+
+
+def _bounded(lines: Iterable[Line]) -> Iterable[Line]:
+    seen = 0
+    for line in lines:
+        seen += len(line.text) + line.cut + 1
+        if seen > _MAX_BYTES:
+            return
+        yield line
+
+
+def search(lines: Iterable[Line]) -> _Find | None:
+    """The first line of the best rank, with its surroundings."""
+    best: _Find | None = None
+    before: deque[str] = deque(maxlen=_BEFORE)
+    frames: list[str] | None = None
+    for line in lines:
+        text = visible(line.text[:4096], colour=False)
+        if best is not None and len(best.later) < _LOOK_AHEAD:
+            best.later.append(text[:_MAX_TEXT])
+        if best is not None and best.rank == 0:
+            if len(best.later) >= _LOOK_AHEAD:
+                break
+        elif text.startswith("Traceback (most recent call last)"):
+            frames = [text]
+        elif frames is not None:
+            frames.append(text)
+            if text and not text[0].isspace():
+                best, frames = _traceback(frames), None
+        elif _HINT.search(text) and (find := _match(text, best.rank if best else len(_RANKS))):
+            find.context = [*before, text[:_MAX_TEXT]]
+            best = find
+        before.append(text[:_MAX_TEXT])
+    if best is not None and not best.line:
+        _place(best)
+    return best
+
+
+def _match(text: str, below: int) -> _Find | None:
+    for rank, patterns in enumerate(_RANKS[:below]):
+        for pattern in patterns:
+            if found := pattern.match(text):
+                groups = found.groupdict()
+                line = int((groups.get("line") or "0")[:9])
+                return _Find(rank, groups.get("file") or "", line, (groups.get("message") or text).lstrip(": "))
+    return None
+
+
+def _traceback(frames: list[str]) -> _Find:
+    file, line = "", 0
+    for text in frames:
+        if found := _FRAME.match(text):
+            file, line = found["file"], int(found["line"][:9])
+    context = [text[:_MAX_TEXT] for text in frames[-_BEFORE - 1 :]]
+    return _Find(0, file, line, frames[-1], context)
+
+
+def _place(best: _Find) -> None:
+    """Test runners and rustc name the place after the message."""
+    for text in best.later:
+        for pattern in _LATER_PLACES:
+            if found := pattern.match(text):
+                best.file, best.line = found["file"], int(found["line"][:9])
+                return

@@ -1,0 +1,61 @@
+"""Counts test results in JUnit reports, which are as untrusted as the build that wrote them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from xml.parsers import expat
+
+import junitparser
+
+from citgit.model.record import Tests
+
+REPORT_BYTES = 16 * 2**20
+MOST_FAILURES = 50
+_NAME = 200
+
+
+def count(reports: Sequence[tuple[str, bytes]]) -> tuple[Tests | None, tuple[str, ...]]:
+    """The results of all `reports` (path, bytes) together, None if none can be read; and what cannot, in words."""
+    total = failed = skipped = 0
+    failures: list[str] = []
+    faults: list[str] = []
+    read = 0
+    for path, data in reports:
+        try:
+            cases = _cases(data)
+        except (ValueError, expat.ExpatError, junitparser.JUnitXmlError, SyntaxError, RecursionError) as fault:
+            faults.append(f"cannot read report '{path}': {str(fault)[:_NAME]}")
+            continue
+        read += 1
+        for case in cases:
+            total += 1
+            kinds = {type(one) for one in case.result}
+            if kinds & {junitparser.Failure, junitparser.Error}:
+                failed += 1
+                failures.append(f"{case.classname or ''}::{case.name or ''}".removeprefix("::")[:_NAME])
+            elif junitparser.Skipped in kinds:
+                skipped += 1
+    if not read:
+        return None, tuple(faults)
+    return Tests(total=total, failed=failed, skipped=skipped, failures=tuple(failures[:MOST_FAILURES])), tuple(faults)
+
+
+def _cases(data: bytes) -> list[junitparser.TestCase]:
+    if len(data) > REPORT_BYTES:
+        raise ValueError(f"larger than {REPORT_BYTES} bytes")
+    _refuse_entities(data)
+    root = junitparser.JUnitXml.fromstring(data)
+    # A suite goes through the suites within it by itself.
+    suites = [root] if isinstance(root, junitparser.TestSuite) else list(root)
+    return [case for suite in suites for case in suite]
+
+
+def _refuse_entities(data: bytes) -> None:
+    """A report has no use for a document type, and entities in one can grow without bound."""
+
+    def refuse(*_: object) -> None:
+        raise ValueError("it declares a document type")
+
+    parser = expat.ParserCreate()
+    parser.StartDoctypeDeclHandler = refuse
+    parser.Parse(data, True)
