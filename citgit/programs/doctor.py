@@ -1,0 +1,101 @@
+"""`cit doctor`: looks for what is wrong here and at the host; `--mend` mends what is safe to mend."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+
+from citgit.errors import CitError
+from citgit.flows.builds import Repository
+from citgit.flows.poll import poll
+from citgit.git.journal import FileJournal
+from citgit.wiring import Clone, open_clone, setting
+
+STALE = 60
+"""Seconds after which a lock that nobody removed belongs to a process that is gone."""
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at: whether it is well, what was found, what to do."""
+
+    ok: bool
+    what: str
+    hint: str = ""
+
+
+@click.command("doctor", epilog="Example: cit doctor --mend")
+@click.option("-C", "directory", default=".", help="the checkout")
+@click.option("--mend", is_flag=True, help="remove locks that a killed git left")
+@click.option("--json", "as_json", is_flag=True, help="one JSON document per finding")
+@click.pass_context
+def command(ctx: click.Context, directory: str, mend: bool, as_json: bool) -> None:
+    """Looks for what is wrong; exit 1 if something is."""
+    clone = open_clone(Path(directory))
+    findings = [*_setup(clone), *_locks(clone, mend=mend), *_host(clone)]
+    for finding in findings:
+        if as_json:
+            click.echo(json.dumps({"version": 1, **finding._asdict()}))
+        else:
+            click.echo(f"{'ok' if finding.ok else 'WRONG':>6}  {finding.what}")
+            if finding.hint and not finding.ok:
+                click.echo(f"        {finding.hint}")
+    ctx.exit(0 if all(finding.ok for finding in findings) else 1)
+
+
+def _setup(clone: Clone) -> Iterator[Finding]:
+    key = clone.key
+    yield Finding(bool(key and (key.exists() or key.with_name(key.name + ".pub").exists())), f"signing key {key}",
+                  "run 'cit init'")  # fmt: skip
+    yield Finding(
+        bool(clone.state.pinned), f"pinned root policy {clone.state.pinned[:16] or '(none)'}", "run 'cit init'"
+    )
+    waiting = FileJournal(clone.git_dir / "cit-journal").entries()
+    yield Finding(
+        not waiting, f"{len(waiting)} records wait to be pushed", "'cit run' pushes them when the host is back"
+    )
+    state = Path(clone.url)
+    if state.is_dir():
+        synced = setting(state / ".git" if (state / ".git").is_dir() else state, "core.fsync")
+        yield Finding(
+            "all" in synced or "reference" in synced,
+            f"core.fsync is {synced or 'the default of git'} at the state repository",
+            f"git -C {clone.url} config core.fsync all   (without it a power cut can lose acknowledged records)",
+        )
+    else:
+        yield Finding(True, f"durability at {clone.state.remote.url} cannot be seen from here")
+
+
+def _locks(clone: Clone, *, mend: bool) -> Iterator[Finding]:
+    state = Path(clone.url)
+    refs = (state / ".git" if (state / ".git").is_dir() else state) / "refs"
+    if not refs.is_dir():
+        return
+    stale = [path for path in refs.rglob("*.lock") if time.time() - path.stat().st_mtime > STALE]
+    for path in stale:
+        if mend:
+            path.unlink(missing_ok=True)
+        yield Finding(mend, f"stale lock {path}" + (": removed" if mend else ""), "cit doctor --mend removes it")
+    if not stale:
+        yield Finding(True, "no stale locks")
+
+
+def _host(clone: Clone) -> Iterator[Finding]:
+    try:
+        snapshot = poll(clone.state)
+    except CitError as error:
+        yield Finding(False, f"state at {clone.state.remote.url}: {error.message}", error.hint)
+        return
+    tip = snapshot.policies.tip
+    yield Finding(not tip.hold, f"policy {tip.version} by {tip.actor}", "it holds all claims until an admin publishes")
+    for alarm in snapshot.alarms:
+        yield Finding(False, alarm, "somebody changed the host's refs; ask an admin before you trust it")
+    for build in Repository(clone.state, snapshot).active():
+        if build.broken or build.unsupported:
+            yield Finding(
+                False, f"build {build.id}: {build.broken or build.unsupported}", "a maintainer repairs the ref"
+            )
