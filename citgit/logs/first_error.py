@@ -36,7 +36,7 @@ _CAUSES = tuple(
         r"(?:.*: )?(?P<message>undefined reference to .*)",
         r"(?:\S*ld(?:\.\w+)?): (?P<message>cannot find .*)",
         r"CMake Error at (?P<file>[^:]+):(?P<line>\d+)(?P<message>.*)",
-        r"E {3}(?P<message>\S.*)",
+        r"E {3,}(?P<message>\S.*)",
         r"(?:FAILED|ERROR) (?P<file>[^\s:]+\.py)(?:::(?P<message>.*))?",
         r"error(?:\[E\d+\])?: (?P<message>.*)",
         r"(?P<file>\S+\.go):(?P<line>\d+):\d+: (?P<message>.*)",
