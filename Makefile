@@ -14,8 +14,8 @@ demo: $(INSTALLED)
 	$(BIN)/cit demo
 
 test: $(INSTALLED)
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/ruff check citgit tests
+	$(BIN)/ruff format --check citgit tests
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 -m "not heavy"
 

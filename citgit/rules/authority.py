@@ -74,9 +74,7 @@ def may_maintain(team: Team, actor: str, pool: str) -> bool:
     if has_role(team, actor, Role.ADMIN):
         return True
     return (
-        pool in team.pool
-        and has_role(team, actor, Role.MAINTAIN)
-        and selected(team, actor, team.pool[pool].maintain)
+        pool in team.pool and has_role(team, actor, Role.MAINTAIN) and selected(team, actor, team.pool[pool].maintain)
     )
 
 

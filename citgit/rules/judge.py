@@ -193,9 +193,7 @@ def _apply(
                 requested=record.head.time,
             )  # fmt: skip
         case Claim():
-            held = Held(
-                claim=link.oid, actor=record.head.actor, attempt=body.attempt, attempt_key=body.attempt_key
-            )
+            held = Held(claim=link.oid, actor=record.head.actor, attempt=body.attempt, attempt_key=body.attempt_key)
             build = replace(build, held=held, valid_claims=build.valid_claims + 1)
         case Pause():
             rank = MAINTAINER_RANK if Who.MAINTAINER in who else OWNER_RANK

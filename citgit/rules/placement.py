@@ -17,9 +17,7 @@ def decide(job: Job, advert: Advert, *, agent: str, on: str = "", free: int | No
     """
     wanted = job.requires
     found = [
-        Decision(
-            check=f"executor {job.place.executor or 'any'}", ok=_executor(job, advert), found=_executors(advert)
-        )
+        Decision(check=f"executor {job.place.executor or 'any'}", ok=_executor(job, advert), found=_executors(advert))
     ]
     if on:
         found.append(Decision(check=f"agent {on}", ok=on == agent, found=agent))
