@@ -45,16 +45,17 @@ def find_build(repository: Repository, clone: Clone, text: str) -> Build:
     known = list(builds(repository))
     if not text:
         return _latest(known, clone)
-    if _PART.fullmatch(text) and (found := [build for build in known if text in build.id]):
-        if len(found) > 1:
-            raise NotFound(f"{text!r} is a part of {len(found)} ids", hint=_candidates(found))
-        return found[0]
+    parts = [build for build in known if text in build.id] if _PART.fullmatch(text) else []
+    if len(parts) == 1:
+        return parts[0]
     job, _, branch = text.partition("@")
     if found := _where(known, lambda one: _is_job(one, job, branch)):
         return _newest(found)
     commit = _commit(clone, text)
     if commit and (found := _where(known, lambda one: _builds_commit(one, commit))):
         return _newest(found)
+    if parts:
+        raise NotFound(f"{text!r} is a part of {len(parts)} ids", hint=_candidates(parts))
     what = f"commit {commit[:12]} was never asked to be built" if commit else f"no build {text!r}"
     raise NotFound(what, hint=_candidates(known) if known else "ask for one: cit run")
 

@@ -1,0 +1,120 @@
+"""`cit show`: one build: what was asked, what came of it, and its records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from citgit.flows.builds import Repository
+from citgit.flows.poll import poll
+from citgit.model.build import Build, Entry
+from citgit.model.record import Request, Result
+from citgit.model.units import size_text
+from citgit.programs.find import find_build
+from citgit.programs.follow import status_of
+from citgit.programs.wording import agent, builtins, coloured, document, emit, label, plain, span, took, word
+from citgit.wiring import open_clone
+
+
+@click.command("show", epilog="Example: cit show check@main")
+@click.argument("build", default="")
+@click.option("-C", "directory", default=".", help="the checkout")
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@click.pass_context
+def command(ctx: click.Context, build: str, directory: str, as_json: bool) -> None:
+    """Shows one build; the exit status is that of 'cit status BUILD'."""
+    clone = open_clone(Path(directory))
+    repository = Repository(clone.state, poll(clone.state))
+    found = find_build(repository, clone, build)
+    if as_json:
+        emit(
+            document(found)
+            | {
+                "request": builtins(found.request),
+                "result": builtins(found.result),
+                "records": [record_document(entry) for entry in found.entries],
+            }
+        )
+    else:
+        for line in _lines(found, clone.state.clock.now()):
+            click.echo(line)
+    ctx.exit(status_of(found))
+
+
+def _lines(build: Build, now: int) -> Iterator[str]:
+    yield label(build)
+    reason = build.result.reason if build.result else build.broken or build.unsupported
+    yield _field("state", coloured(word(build)) + (f": {plain(reason)}" if reason else ""))
+    ran = took(build, now)
+    by = agent(build) + (f", {span(ran)}" if ran is not None else "")
+    if by:
+        yield _field("agent", plain(by))
+    yield _field("pool", build.pool)
+    yield _field("asked by", f"{plain(build.owner)}, {span(now - build.requested)} ago")
+    if build.request:
+        yield from _request(build.request)
+    if build.result:
+        yield from _result(build.result)
+    yield "records:"
+    for entry in build.entries:
+        yield "  " + record_line(entry)
+
+
+def _request(request: Request) -> Iterator[str]:
+    yield _field("command", plain(" ".join(request.definition.command)))
+    yield _field("config", f"{request.config.commit[:12]} on {plain(request.config.branch)}")
+    for source in request.sources:
+        yield _field("source", plain(f"{source.commit} {source.repo} ({source.ref}) at {source.at}"))
+    for key, value in sorted(request.parameters.items()):
+        yield _field("parameter", plain(f"{key} = {value}"))
+    if request.cause.message:
+        yield _field("message", plain(request.cause.message))
+
+
+def _result(result: Result) -> Iterator[str]:
+    used = result.usage
+    yield _field(
+        "used",
+        f"{span(used.wall_ms / 1000)} wall, {span(used.cpu_ms / 1000)} cpu, {used.max_rss_kib} KiB memory",
+    )
+    if result.tests:
+        yield _field("tests", f"{result.tests.total}, {result.tests.failed} failed, {result.tests.skipped} skipped")
+        for name in result.tests.failures:
+            yield _field("", plain(name))
+    if result.first_error:
+        error = result.first_error
+        place = f"{error.file}:{error.line}: " if error.file else ""
+        yield _field("first error", plain(place + error.message))
+    for artifact in result.artifacts:
+        yield _field("artifact", plain(f"{artifact.path}  {size_text(artifact.size)}  sha256 {artifact.sha256}"))
+    if result.log.where:
+        yield _field("log", plain(result.log.where) + (" (cut off)" if result.log.truncated else ""))
+    yield _field("assurance", result.assurance.value)
+
+
+def _field(name: str, value: str) -> str:
+    return f"{name + ':' if name else '':<13}{value}"
+
+
+def record_line(entry: Entry) -> str:
+    """A record in the chain on one line: when, what, who, and why it is void if it is."""
+    record = entry.link.record
+    void = click.style(f"  void: {plain(entry.void)}", fg="yellow") if entry.void else ""
+    if record is None:
+        return f"{entry.link.oid[:12]}  {plain(entry.link.unsupported or 'unreadable')}{void}"
+    moment = datetime.fromtimestamp(min(max(record.head.time, 0), 253402300799), UTC)
+    said = getattr(record.body, "message", "") or getattr(record.body, "reason", "")
+    words = f"{moment:%Y-%m-%d %H:%M:%S}Z  {record.head.type:<9} {plain(record.head.actor)}"
+    return f"{entry.link.oid[:12]}  {words}{'  ' + plain(said) if said else ''}{void}"
+
+
+def record_document(entry: Entry) -> dict[str, object]:
+    """A record for programs: the document as it stands in the bytes, and the verdict."""
+    link = entry.link
+    return {
+        "oid": link.oid, "key": link.key, "void": entry.void, "fault": link.fault, "unsupported": link.unsupported,
+        "record": link.record.document if link.record else None,
+    }  # fmt: skip

@@ -1,0 +1,72 @@
+"""`cit status`: lists builds, newest first; of one build the exit status says what came of it."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import click
+
+from citgit.flows.builds import Repository
+from citgit.flows.poll import poll
+from citgit.model.build import Build
+from citgit.programs.find import builds, find_build, is_mine, short, title
+from citgit.programs.follow import status_of
+from citgit.programs.wording import agent, coloured, document, emit, plain, span, took, word
+from citgit.wiring import Clone, open_clone
+
+
+@click.command("status", epilog="Example: cit status HEAD && echo ready")
+@click.argument("build", default="")
+@click.option("-C", "directory", default=".", help="the checkout")
+@click.option("--all", "everybody", is_flag=True, help="everybody's builds, not only mine")
+@click.option("-n", "count", default=20, type=click.IntRange(min=1), help="how many (default 20)")
+@click.option("--json", "as_json", is_flag=True, help="one JSON document per build")
+@click.pass_context
+def command(ctx: click.Context, build: str, directory: str, everybody: bool, count: int, as_json: bool) -> None:
+    """Lists builds, newest first: mine, or everybody's with --all.
+
+    With BUILD: that one; the exit status is 0 passed, 1 failed, 4 errored or timed out, 5 cancelled,
+    superseded or skipped, 75 not over yet.
+    """
+    clone = open_clone(Path(directory))
+    repository = Repository(clone.state, poll(clone.state))
+    if build:
+        found = find_build(repository, clone, build)
+        _print(clone, [found], as_json)
+        ctx.exit(status_of(found))
+    wanted = (one for one in builds(repository) if everybody or is_mine(one, clone))
+    listed = list(itertools.islice(wanted, count))
+    _print(clone, listed, as_json)
+    if not listed and not as_json:
+        click.echo("no builds" + ("" if everybody else " of yours: 'cit status --all' lists everybody's"), err=True)
+
+
+def _print(clone: Clone, listed: list[Build], as_json: bool) -> None:
+    if as_json:
+        for build in listed:
+            emit(document(build))
+        return
+    now = clone.state.clock.now()
+    rows = [_row(build, now) for build in listed]
+    widths = [max(len(row[column]) for row in rows) for column in range(6)] if rows else []
+    for row in rows:
+        cells = [
+            coloured(cell, width) if column == 3 else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=False))
+        ]
+        click.echo("  ".join([*cells, row[6]]).rstrip())
+
+
+def _row(build: Build, now: int) -> tuple[str, ...]:
+    request = build.request
+    ran = took(build, now)
+    return (
+        short(build.id),
+        plain(title(build)),
+        request.sources[0].commit[:10] if request and request.sources else "",
+        word(build),
+        agent(build).removeprefix("agent:"),
+        span(ran) if ran is not None else "",
+        f"{span(now - build.requested)} ago" if build.requested else "",
+    )

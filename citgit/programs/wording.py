@@ -1,0 +1,102 @@
+"""How builds are put into words and into JSON: the same in every verb that shows them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+import msgspec
+
+from citgit.flows.control import outcome_text
+from citgit.logs.clean import visible
+from citgit.model.build import Build, Entry
+from citgit.model.record import Claim
+from citgit.programs.find import title
+
+_COLOURS = {
+    "passed": "green", "reused": "green", "failed": "red", "errored": "magenta", "timed_out": "magenta",
+    "broken": "magenta", "running": "cyan", "stopping": "yellow", "waiting": "yellow", "paused": "yellow",
+}  # fmt: skip
+
+
+def emit(document: dict[str, Any]) -> None:
+    """Prints one JSON document on a line of its own."""
+    click.echo(json.dumps({"version": 1, **document}, sort_keys=False))
+
+
+def plain(text: object) -> str:
+    """Text from a record on one line, safe for a terminal."""
+    return visible(str(text), colour=False)
+
+
+def word(build: Build) -> str:
+    """The build's outcome or state; "broken" and "unsupported" where its chain cannot be followed."""
+    if build.broken:
+        return "broken"
+    return "unsupported" if build.unsupported else outcome_text(build)
+
+
+def coloured(text: str, width: int = 0) -> str:
+    """A state or an outcome, in its colour; click takes colours away where there is no terminal."""
+    return click.style(text.ljust(width), fg=_COLOURS.get(text))
+
+
+def span(seconds: float) -> str:
+    """A time span as people say it: its one or two greatest units."""
+    whole = max(0, int(seconds))
+    if whole < 10 and seconds != whole:
+        return f"{seconds:.1f} s"
+    for unit, size, below, smaller in (("d", 86400, 3600, "h"), ("h", 3600, 60, "min"), ("min", 60, 1, "s")):
+        if whole >= size:
+            rest = whole % size // below
+            return f"{whole // size} {unit} {rest} {smaller}" if rest else f"{whole // size} {unit}"
+    return f"{whole} s"
+
+
+def last_claim(build: Build) -> Entry | None:
+    """The last valid claim, also of a build that is over."""
+    for entry in reversed(build.entries):
+        if not entry.void and entry.link.record and isinstance(entry.link.record.body, Claim):
+            return entry
+    return None
+
+
+def agent(build: Build) -> str:
+    """Who holds or held the build, "" if nobody ever did."""
+    claim = last_claim(build)
+    return claim.link.record.head.actor if claim and claim.link.record else ""
+
+
+def took(build: Build, now: int) -> float | None:
+    """Seconds that the last attempt took, or has taken so far; None if nothing ever ran."""
+    if build.result and build.result.usage.wall_ms:
+        return build.result.usage.wall_ms / 1000
+    claim = last_claim(build)
+    if claim is None or claim.link.record is None:
+        return None
+    return (build.ended if build.is_final else now) - claim.link.record.head.time
+
+
+def document(build: Build) -> dict[str, Any]:
+    """A build in short, for programs."""
+    request, result = build.request, build.result
+    return {
+        "build": build.id, "pool": build.pool, "job": request.job if request else "",
+        "branch": request.branch if request else "", "cell": request.cell if request else {},
+        "commit": request.sources[0].commit if request and request.sources else "", "state": build.state,
+        "outcome": build.outcome.value if build.outcome else None, "owner": build.owner, "agent": agent(build),
+        "requested": build.requested, "ended": build.ended or None,
+        "wall_ms": result.usage.wall_ms if result else None, "reason": result.reason if result else "",
+        "broken": build.broken, "unsupported": build.unsupported,
+    }  # fmt: skip
+
+
+def builtins(value: object) -> Any:
+    """A record's part as plain JSON values."""
+    return msgspec.to_builtins(value)
+
+
+def label(build: Build) -> str:
+    """Which build this is, on one line."""
+    return f"{build.id}  {plain(title(build))}"
