@@ -1,0 +1,189 @@
+"""`cit why`: why a build waits, why it runs where it runs, or why it ended as it did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+
+from citgit.errors import CitError, NotYet
+from citgit.flows.builds import Repository
+from citgit.flows.chains import read_link
+from citgit.flows.claims import upstream, why
+from citgit.flows.poll import poll
+from citgit.model.build import Build, Entry
+from citgit.model.names import HERE, Kind
+from citgit.model.record import Advert, Beat, Claim, Decision, Lost, Observed
+from citgit.programs.find import find_build
+from citgit.programs.show import record_line
+from citgit.programs.wording import builtins, coloured, document, emit, label, last_claim, plain, span, word
+from citgit.wiring import Clone, open_clone
+
+
+@dataclass(slots=True)
+class Reasons:
+    """What is known: sentences, and the decisions by agent."""
+
+    said: list[str] = field(default_factory=list)
+    decisions: dict[str, list[Decision]] = field(default_factory=dict)
+
+
+@click.command("why", epilog="Example: cit why HEAD")
+@click.argument("build", default="")
+@click.option("-C", "directory", default=".", help="the checkout")
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+def command(build: str, directory: str, as_json: bool) -> None:
+    """Explains why a build waits, runs where it runs, or ended as it did."""
+    clone = open_clone(Path(directory))
+    repository = Repository(clone.state, poll(clone.state))
+    found = find_build(repository, clone, build)
+    reasons = explain(clone, repository, found)
+    void = [entry for entry in found.entries if entry.void]
+    if as_json:
+        decisions = {agent: builtins(listed) for agent, listed in reasons.decisions.items()}
+        voids = [{"oid": entry.link.oid, "void": entry.void} for entry in void]
+        emit(document(found) | {"why": reasons.said, "decisions": decisions, "void": voids})
+        return
+    click.echo(f"{label(found)}  {coloured(word(found))}")
+    for said in reasons.said:
+        click.echo(f"  {plain(said)}")
+    for agent, listed in reasons.decisions.items():
+        for one in listed:
+            click.echo(f"    {plain(agent)}: {'yes' if one.ok else 'no '}  {plain(one.check)}: {plain(one.found)}")
+    for entry in void:
+        click.echo("  " + record_line(entry))
+
+
+def explain(clone: Clone, repository: Repository, build: Build) -> Reasons:
+    """The reasons for the state that the build is in."""
+    reasons = Reasons()
+    if build.broken or build.unsupported:
+        reasons.said.append(build.broken or build.unsupported)
+    elif build.is_final:
+        reasons.said += _ended(build)
+        _placed(build, reasons)
+    elif build.held:
+        reasons.said.append(f"held by {build.held.actor}, attempt {build.held.attempt}")
+        if build.stopping:
+            reasons.said.append(f"it is being stopped ({build.stopping.value})")
+        _placed(build, reasons)
+    else:
+        _waits(clone, repository, build, reasons)
+    return reasons
+
+
+def _ended(build: Build) -> Iterator[str]:
+    for entry in build.entries:
+        record = entry.link.record
+        if record and entry.link.oid == build.final:
+            said = getattr(record.body, "reason", "")
+            yield f"ended by a {record.head.type} of {record.head.actor}" + (f": {said}" if said else "")
+            if isinstance(record.body, Lost) and record.body.observed:
+                yield _observed(record.body.observed)
+
+
+def _placed(build: Build, reasons: Reasons) -> None:
+    """Every claim that took over, and the decisions of the last one."""
+    for entry in build.entries:
+        body = _claim(entry)
+        if body and body.takeover and entry.link.record:
+            reasons.said.append(
+                f"{entry.link.record.head.actor} took over as attempt {body.attempt}: {_observed(body.takeover)}"
+            )
+    last = last_claim(build)
+    if last and last.link.record and (body := _claim(last)) and body.why:
+        reasons.decisions[last.link.record.head.actor.removeprefix("agent:")] = list(body.why)
+
+
+def _claim(entry: Entry) -> Claim | None:
+    body = entry.link.record.body if entry.link.record and not entry.void else None
+    return body if isinstance(body, Claim) else None
+
+
+def _observed(seen: Observed) -> str:
+    return f"no beat of claim {seen.claim[:12]} for {span(seen.unchanged_ms / 1000)} over {seen.polls} polls"
+
+
+def _waits(clone: Clone, repository: Repository, build: Build, reasons: Reasons) -> None:
+    policy = repository.snapshot.policies.tip
+    said = reasons.said
+    if build.paused_by:
+        until = f" for {span(build.pause_at - clone.state.clock.now())} more" if build.pause_at else ""
+        said.append(f"paused by {build.paused_by}{until}; 'cit resume' lets it go on")
+    if policy.hold:
+        said.append(f"policy {policy.version} holds all claims until an admin publishes the next one")
+    if build.request and build.valid_claims >= build.request.max_attempts:
+        said.append(f"all {build.request.max_attempts} attempts are spent")
+    before = upstream(repository, build)
+    if before.waits_for:
+        said.append(f"waits for {before.waits_for}")
+    elif before.skip:
+        said.append(f"is about to be skipped: {before.skip.reason}")
+    said += _unfetchable(clone, build)
+    if build.pool == HERE:
+        said.append("only its owner's own machine builds it: 'cit run --here' asks for that")
+        return
+    _agents(clone, repository, build, reasons)
+    if not said:
+        said.append("an agent fits and has a free slot: it should be taken at the next poll")
+
+
+def _agents(clone: Clone, repository: Repository, build: Build, reasons: Reasons) -> None:
+    """Each agent of the pool: alive or not, and what it makes of the build."""
+    team = repository.snapshot.policies.tip.team
+    alive = adverts(clone, repository)
+    serving = [name for name, agent in sorted(team.agent.items()) if build.pool in agent.pools]
+    live = [name for name in serving if name in alive and not team.agent[name].drain]
+    if not live:
+        known = ", ".join(serving) or "none"
+        reasons.said.append(f"no live agent in pool {build.pool!r} (registered: {known})")
+    fits = False
+    for name in live:
+        advert, free = alive[name]
+        decisions = why(build, advert, name, free)
+        reasons.decisions[name] = decisions
+        fits = fits or all(one.ok for one in decisions)
+        if missing := [one for one in decisions if not one.ok]:
+            found = "; ".join(f"{one.check} (found: {one.found or 'nothing'})" for one in missing)
+            reasons.said.append(f"agent {name} lacks {found}")
+
+
+def adverts(clone: Clone, repository: Repository) -> dict[str, tuple[Advert, int | None]]:
+    """What each agent of the policy last offered, signed by its own key, and its free slots if it said so."""
+    team = repository.snapshot.policies.tip.team
+    found: dict[str, tuple[int, Advert, int | None]] = {}
+    for ref, tip in repository.snapshot.of(clone.state.refs, Kind.AGENT).items():
+        place = clone.state.refs.parse(ref)
+        offered = _offer(clone, tip, team.agent[place.group].key) if place and place.group in team.agent else None
+        if place and offered and (place.group not in found or offered[0] > found[place.group][0]):
+            found[place.group] = offered
+    return {name: (advert, free) for name, (_, advert, free) in found.items()}
+
+
+def _offer(clone: Clone, tip: str, key: str) -> tuple[int, Advert, int | None] | None:
+    """(time of the last record, advert, free slots) of one boot; None if none was signed by the agent."""
+    oid, latest, free = tip, 0, None
+    for _ in range(10_000):
+        link = read_link(clone.state, oid)
+        if link.record and link.key.split()[:2] == key.split()[:2]:
+            latest = latest or link.record.head.time
+            if isinstance(link.record.body, Advert):
+                return latest, link.record.body, free
+            if isinstance(link.record.body, Beat) and free is None:
+                free = link.record.body.free
+        if not link.parents:
+            return None
+        oid = link.parents[0]
+    return None
+
+
+def _unfetchable(clone: Clone, build: Build) -> Iterator[str]:
+    for source in build.request.sources if build.request else ():
+        try:
+            clone.doors.sources.fetch(source.url or clone.url, source.commit, source.ref)
+        except NotYet as error:
+            yield f"revision {source.commit[:12]} cannot be fetched yet: {error.message}; push it"
+        except CitError as error:
+            yield f"revision {source.commit[:12]} cannot be fetched from here: {error.message}"
