@@ -30,8 +30,9 @@ _BARE = {
 def init_bare(path: Path, *, shared: str = "", state_only: bool = False) -> None:
     """Makes a bare repository that keeps what it is told; an existing one keeps its content.
 
-    `shared` as in `git init --shared` ("group", "0660" …); `state_only` for one that holds nothing but records,
-    whose refs never rewind.
+    `shared` as in `git init --shared` ("group", "0660" …). `state_only` for one that holds nothing but records: its
+    branches never rewind, which protects records kept under refs/heads/cit/. (git applies that setting to branches
+    alone: below refs/cit/ only a hook can refuse a rewind, and every reader sees one.)
     """
     share = [f"--shared={shared}"] if shared else []
     must(["init", "--quiet", "--bare", "--template=", *share, "--", str(path)], doing=f"create {str(path)!r}")

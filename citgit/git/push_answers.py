@@ -16,14 +16,19 @@ _STALE = re.compile(
 )
 _DENIED = re.compile(
     r"(?i)hook declined|prohibited|denied|denying|deny |permission|not allowed|not permitted|funny refname"
-    r"|refusing|protected|read.only|hidden ref|unauthori[sz]ed|forbidden|refname conflict|cannot create '"
+    r"|refusing|protected (branch|ref|tag)|is read.only|hidden ref|unauthori[sz]ed|forbidden"
+    r"|refname conflict|cannot create '"
 )
 _NO_ACCESS = re.compile(
     r"(?i)permission denied|access denied|authentication failed|could not read (Username|Password)"
     r"|repository .*not found|returned error: (401|403|404)|HTTP (401|403|404)|host key verification failed"
     r"|not authori[sz]ed|dubious ownership|service not enabled|unable to write to|insufficient permission"
-    r"|read-only|transport '.*' not allowed"
+    r"|read-only file ?system|is read-only|transport '.*' not allowed"
 )
+# The host tells the cause beside its report; another ref of the same push may have had another one.
+_CAUSE_ELSEWHERE = re.compile(r"failed to (update ref|delete|write)|cannot lock|unable to lock")
+# Names may hold any words, "protected" or "denied" too: what is quoted does not decide.
+_QUOTED = re.compile(r"'[^']*'")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _NOISE = re.compile(
     r"hint:|To |error: failed to push some refs|Everything up|Please make sure|and the repository exists"
@@ -32,21 +37,21 @@ _NOISE = re.compile(
 
 def no_access(words: str) -> bool:
     """Whether the host (or ssh on our side) said that this user may not; trying again would not help."""
-    return _NO_ACCESS.search(words) is not None
+    return _NO_ACCESS.search(_QUOTED.sub("''", words)) is not None
 
 
 def answers(updates: Sequence[Update], output: Output) -> list[Pushed]:
     """One answer for each update of a `git push --porcelain`, in their order."""
     lines = _by_ref(output.stdout)
-    words = one_line(output.stderr)
+    said = _lines(output.stderr)
     found: list[Pushed] = []
     for update in updates:
         line = lines.get(update.ref)
         if line is None:
             denied = not lines and not output.timed_out and no_access(output.stderr)
-            found.append(Pushed(update, Answer.DENIED if denied else Answer.UNKNOWN, words))
+            found.append(Pushed(update, Answer.DENIED if denied else Answer.UNKNOWN, one_line(output.stderr)))
         else:
-            found.append(_judge(update, *line, words))
+            found.append(_judge(update, *line, said))
     return found
 
 
@@ -60,30 +65,38 @@ def _by_ref(stdout: bytes) -> Mapping[str, tuple[str, str]]:
     return lines
 
 
-def _judge(update: Update, flag: str, summary: str, words: str) -> Pushed:
+def _judge(update: Update, flag: str, summary: str, said: list[str]) -> Pushed:
     if flag in (" ", "+", "*", "-", "="):
         # "=" says that the host's tip was our oid already: ours, since every record holds a nonce
         return Pushed(update, Answer.DONE)
     reason = summary.rpartition("(")[2].rstrip(")")
+    everything = _joined([reason, *said])
     if summary.startswith("[remote failure]"):
-        return Pushed(update, Answer.UNKNOWN, f"{reason}; {words}" if words else reason)
-    if reason.startswith(
-        ("failed to update ref", "failed to delete", "failed to write", "cannot lock", "unable to lock")
-    ):
-        # The host tells the cause beside the report; another ref of this push may have had another one.
-        reason = "; ".join(
-            line for line in words.split("; ") if f"'{update.ref}'" in line or update.ref + ".lock" in line
-        )
-        reason = reason or summary
-    if _STALE.search(reason) and not re.search(r"cannot create '", reason):
-        server_denies = summary.startswith("[remote rejected]") and "non-fast-forward" in reason
-        return Pushed(update, Answer.DENIED if server_denies else Answer.STALE, reason)
-    if _DENIED.search(reason):
-        return Pushed(update, Answer.DENIED, f"{reason}: {words}" if words else reason)
-    return Pushed(update, Answer.UNKNOWN, reason if not words or words in reason else f"{reason}: {words}")
+        return Pushed(update, Answer.UNKNOWN, everything)
+    if _CAUSE_ELSEWHERE.match(reason):
+        own = [line for line in said if f"'{update.ref}'" in line or f"{update.ref}.lock" in line]
+        if not own:
+            return Pushed(update, Answer.UNKNOWN, everything)
+        reason = everything = _joined(own)
+    told = _QUOTED.sub("''", reason)
+    if _DENIED.search(told):
+        return Pushed(update, Answer.DENIED, everything)
+    if _STALE.search(told):
+        # said by our git it means that our lease is old; said by the host it is a rule about rewinding
+        rule = summary.startswith("[remote rejected]") and reason == "non-fast-forward"
+        return Pushed(update, Answer.DENIED if rule else Answer.STALE, reason)
+    return Pushed(update, Answer.UNKNOWN, everything)
 
 
 def one_line(stderr: str) -> str:
     """What git and the host said, for a message: without progress, advice and terminal controls."""
+    return _joined(_lines(stderr))
+
+
+def _joined(lines: list[str]) -> str:
+    return "; ".join(lines)[-1000:]
+
+
+def _lines(stderr: str) -> list[str]:
     lines = (_CONTROL.sub("?", line).strip() for line in stderr.replace("\r", "\n").split("\n"))
-    return "; ".join(line.removeprefix("remote: ") for line in lines if line and not _NOISE.match(line))[-1000:]
+    return [line.removeprefix("remote: ") for line in lines if line and not _NOISE.match(line)]

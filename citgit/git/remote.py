@@ -41,6 +41,10 @@ _FETCH_SETTINGS = (
     "fetch.parallel=1",
 )
 _LOST_REF = re.compile(r"^ ! .*?\s(\S+)\s+->\s+\S+\s+\(unable to update local ref\)", re.MULTILINE)
+# git's own words (the host's start with "remote:"): it found, before sending, that it lacks what it should send.
+_MISSING = re.compile(
+    r"^(fatal: bad object|fatal: Failed to traverse parents|error: src refspec .* any$)", re.MULTILINE
+)
 
 
 class GitRemote:
@@ -100,8 +104,10 @@ class GitRemote:
         output = run(
             [*_PUSH, *leases, "--", self._url, *specs], git_dir=self._git_dir, network=True, timeout=self._timeout
         )
-        if "src refspec" in output.stderr and "does not match any" in output.stderr:
-            raise NotFound(f"cannot push to {self.url!r}: a commit is not in {str(self._git_dir)!r}")
+        if _MISSING.search(output.stderr):
+            raise NotFound(
+                f"cannot push to {self.url!r}: an object is not in {str(self._git_dir)!r}: {one_line(output.stderr)}"
+            )
         return answers(updates, output)
 
     def _fetch(self, prefixes: Sequence[str]) -> Output:
