@@ -52,7 +52,7 @@ class Signer(Protocol):
 
     @property
     def public_key(self) -> str:
-        """"ssh-ed25519 AAAA…", without a comment."""
+        """ "ssh-ed25519 AAAA…", without a comment."""
 
     def sign(self, payload: bytes) -> str:
         """The armored SSHSIG over `payload` in the namespace `git`. Raises BadSignature if the key cannot sign."""

@@ -96,7 +96,9 @@ def git_place(directory: Path) -> tuple[Path, Path]:
     """The top of the checkout (or the bare repository itself) and its git directory. Raises UsageError."""
     found = run(["-C", str(directory), "rev-parse", "--is-bare-repository", "--absolute-git-dir"])
     if found.status:
-        raise UsageError(f"not a git repository: {str(directory)!r}", hint="run this in a checkout, or name one with -C")
+        raise UsageError(
+            f"not a git repository: {str(directory)!r}", hint="run this in a checkout, or name one with -C"
+        )
     bare, git_dir = found.stdout.decode().splitlines()
     if bare == "true":
         return Path(git_dir), Path(git_dir)
@@ -148,9 +150,19 @@ def executors(hidden: Sequence[Path] = ()) -> dict[str, Executor]:
 
 
 def open_worker(
-    url: str, home: Path, actor_name: str, signer: Signer, *, pools: Sequence[str] = (), slots: int = 1, source: str = "",
-    team: Team | None = None, tell: Callable[[Event], None] = lambda event: None, root: str = DEFAULT_ROOT, pinned: str = "",
-) -> Worker:  # fmt: skip
+    url: str,
+    home: Path,
+    actor_name: str,
+    signer: Signer,
+    *,
+    pools: Sequence[str] = (),
+    slots: int = 1,
+    source: str = "",
+    team: Team | None = None,
+    tell: Callable[[Event], None] = lambda event: None,
+    root: str = DEFAULT_ROOT,
+    pinned: str = "",
+) -> Worker:
     """A worker for the state repository at `url`, all of whose files are below `home`."""
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     store = home / "state.git"
@@ -185,7 +197,7 @@ def named_actor(team: Team, signer: Signer, wanted: str = "") -> str:
     name("agent", wanted.partition(":")[2] or "agent")
     raise NotFound(
         f"the key of {wanted or 'this machine'} is not in the policy",
-        hint=f'add to team.toml on the protected branch, then run \'cit policy publish\':\n\n'
+        hint=f"add to team.toml on the protected branch, then run 'cit policy publish':\n\n"
         f'[agent.{wanted.partition(":")[2] or "NAME"}]\nkey = "{signer.public_key}"\npools = ["default"]\n',
     )
 
@@ -207,9 +219,14 @@ def _environment(
         parameters=request.parameters,
     )  # fmt: skip
     place = Place(
-        claim=claim, node=node, cpus=os.cpu_count() or 1, user=getpass.getuser(), workspace=str(workspace), home=str(home),
+        claim=claim,
+        node=node,
+        cpus=os.cpu_count() or 1,
+        user=getpass.getuser(),
+        workspace=str(workspace),
+        home=str(home),
         temporary=str(tmp),
-    )  # fmt: skip
+    )
     wanted = request.definition.env
     # the matrix and the parameters reach the command through the subject, under the names that are reserved for them
     plain = {key: value for key, value in wanted.set.items() if not key.startswith("CIT_")}

@@ -24,7 +24,7 @@ def tell(stage: Stage, *, with_self: bool) -> None:
     _green(stage)
     _red(stage)
     _killed(stage)
-    if with_self and (HERE / "tests").is_dir() and (HERE / "cit.toml").is_file():
+    if with_self and (HERE / ".git").exists() and (HERE / "cit.toml").is_file():
         _itself(stage)
     _verify(stage)
 
@@ -176,6 +176,12 @@ def _body(build: Build, at: int) -> object:
 
 def _itself(stage: Stage) -> None:
     stage.say("chapter", "citgit builds itself: its fast tests")
+    own = stage.top / "citgit"
+    stage.run("git", "clone", "--quiet", "--no-local", "--", str(HERE), str(own), cwd=stage.top)
+    stage.run("git", "-C", str(own), "remote", "remove", "origin")
+    stage.cit("init", "--name", "anna", "-C", str(own))
+    for line in stage.cit("run", "fast", "--here", "-C", str(own)).splitlines()[-4:]:
+        stage.say("self", line)
 
 
 def _verify(stage: Stage) -> None:

@@ -60,6 +60,9 @@ def command(directory: str, person: str, key: str, state: str, no_commit: bool) 
     set_setting(git_dir, "citgit.person", person)
     set_setting(git_dir, "citgit.key", str(path))
     clone = open_clone(Path(directory))
+    if clone.url == str(git_dir) and not setting(git_dir, "core.fsync"):
+        # the state lives in this very repository: what is acknowledged must survive a power cut
+        set_setting(git_dir, "core.fsync", "all")
     branch = _branch(git_dir)
     written = [_cit_toml(clone, branch), _team_toml(clone, branch, person, public)]
     new = [one for one in written if one]
