@@ -9,8 +9,8 @@ import click
 from citgit.flows.builds import Repository
 from citgit.flows.poll import poll
 from citgit.model.names import Kind
-from citgit.programs.why import adverts
-from citgit.programs.wording import builtins, emit, plain
+from citgit.programs.why import offers
+from citgit.programs.wording import builtins, emit, plain, span
 from citgit.wiring import open_clone
 
 
@@ -27,22 +27,26 @@ def list_agents(directory: str, as_json: bool) -> None:
     clone = open_clone(Path(directory))
     repository = Repository(clone.state, poll(clone.state))
     team = repository.snapshot.policies.tip.team
-    offers = adverts(clone, repository)
+    found = offers(clone, repository)
+    now = clone.state.clock.now()
     holding = [build.held.actor for build in repository.active() if build.held and not build.is_final]
     boots = [clone.state.refs.parse(ref) for ref in repository.snapshot.of(clone.state.refs, Kind.AGENT)]
     for name, agent in sorted(team.agent.items()):
-        advert, free = offers.get(name, (None, None))
+        offer = found.get(name)
+        advert = offer.advert if offer else None
         busy = holding.count(f"agent:{name}")
         if as_json:
             emit({
                 "agent": name, "pools": agent.pools, "labels": agent.labels, "drain": agent.drain, "slots": agent.slots,
-                "holds": busy, "free": free, "boots": sum(1 for one in boots if one and one.group == name),
+                "holds": busy, "free": offer.free if offer else None, "heard": offer.heard if offer else None,
+                "boots": sum(1 for one in boots if one and one.group == name),
                 "advert": builtins(advert),
             })  # fmt: skip
             continue
-        state = "drained" if agent.drain else "seen" if advert else "never seen"
-        offer = f"{advert.host} {advert.os}/{advert.arch} {advert.cpu} cpu, citgit {advert.version}" if advert else ""
+        state = f"heard of {span(now - offer.heard)} ago" if offer else "never seen"
+        state = "drained" if agent.drain else state
+        host = f"{advert.host} {advert.os}/{advert.arch} {advert.cpu} cpu, citgit {advert.version}" if advert else ""
         pools = ",".join(agent.pools) or "-"
-        click.echo(f"{name:<16} {state:<10} {pools:<16} {busy}/{agent.slots} busy  {plain(offer)}".rstrip())
+        click.echo(f"{name:<16} {state:<24} {pools:<16} {busy}/{agent.slots} busy  {plain(host)}".rstrip())
     if not team.agent and not as_json:
         click.echo("no agent is registered: 'cit worker --agent NAME' says what to add to team.toml", err=True)

@@ -76,6 +76,6 @@ def _flat(name: str, value: Any) -> dict[str, Any]:
 
 
 def _side(sign: str, value: Any, colour: str) -> None:
-    if value is not None:
+    if value is not None and value != "":
         text = value if isinstance(value, str) else json.dumps(value)
         click.echo(click.style(f"  {sign} {plain(text)}", fg=colour))

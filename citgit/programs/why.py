@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,12 +11,12 @@ import click
 
 from citgit.errors import CitError, NotYet
 from citgit.flows.builds import Repository
-from citgit.flows.chains import read_link
+from citgit.flows.chains import LONGEST, read_link
 from citgit.flows.claims import upstream, why
 from citgit.flows.poll import poll
 from citgit.model.build import Build, Entry
 from citgit.model.names import HERE, Kind
-from citgit.model.record import Advert, Beat, Claim, Decision, Lost, Observed
+from citgit.model.record import Advert, Claim, Decision, Lost, Observed
 from citgit.programs.find import find_build
 from citgit.programs.show import record_line
 from citgit.programs.wording import builtins, coloured, document, emit, label, last_claim, plain, span, word
@@ -133,50 +134,62 @@ def _waits(clone: Clone, repository: Repository, build: Build, reasons: Reasons)
 def _agents(clone: Clone, repository: Repository, build: Build, reasons: Reasons) -> None:
     """Each agent of the pool: alive or not, and what it makes of the build."""
     team = repository.snapshot.policies.tip.team
-    alive = adverts(clone, repository)
+    alive = offers(clone, repository)
     serving = [name for name, agent in sorted(team.agent.items()) if build.pool in agent.pools]
     live = [name for name in serving if name in alive and not team.agent[name].drain]
     if not live:
         known = ", ".join(serving) or "none"
         reasons.said.append(f"no live agent in pool {build.pool!r} (registered: {known})")
-    fits = False
+    now = clone.state.clock.now()
     for name in live:
-        advert, free = alive[name]
-        decisions = why(build, advert, name, free)
+        decisions = why(build, alive[name].advert, name, alive[name].free)
         reasons.decisions[name] = decisions
-        fits = fits or all(one.ok for one in decisions)
+        silent = now - alive[name].heard
+        if silent > team.limits.ttl:
+            reasons.said.append(f"agent {name} was last heard of {span(silent)} ago")
         if missing := [one for one in decisions if not one.ok]:
             found = "; ".join(f"{one.check} (found: {one.found or 'nothing'})" for one in missing)
             reasons.said.append(f"agent {name} lacks {found}")
 
 
-def adverts(clone: Clone, repository: Repository) -> dict[str, tuple[Advert, int | None]]:
-    """What each agent of the policy last offered, signed by its own key, and its free slots if it said so."""
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What an agent last offered, when it was last heard of (unix seconds), how many slots it has free."""
+
+    advert: Advert
+    heard: int
+    free: int
+
+
+def offers(clone: Clone, repository: Repository) -> dict[str, Offer]:
+    """The last offer of each agent of the policy; only records that its own key signed count."""
     team = repository.snapshot.policies.tip.team
-    found: dict[str, tuple[int, Advert, int | None]] = {}
+    holds = Counter(build.held.actor for build in repository.active() if build.held and not build.is_final)
+    found: dict[str, Offer] = {}
     for ref, tip in repository.snapshot.of(clone.state.refs, Kind.AGENT).items():
         place = clone.state.refs.parse(ref)
-        offered = _offer(clone, tip, team.agent[place.group].key) if place and place.group in team.agent else None
-        if place and offered and (place.group not in found or offered[0] > found[place.group][0]):
-            found[place.group] = offered
-    return {name: (advert, free) for name, (_, advert, free) in found.items()}
+        if place is None or place.group not in team.agent:
+            continue
+        heard, advert = _advert(clone, tip, team.agent[place.group].key)
+        if advert and (place.group not in found or heard > found[place.group].heard):
+            # a beat's count is as old as the beat; the claims are as they are now
+            found[place.group] = Offer(advert, heard, max(0, advert.slots - holds[f"agent:{place.group}"]))
+    return found
 
 
-def _offer(clone: Clone, tip: str, key: str) -> tuple[int, Advert, int | None] | None:
-    """(time of the last record, advert, free slots) of one boot; None if none was signed by the agent."""
-    oid, latest, free = tip, 0, None
-    for _ in range(10_000):
+def _advert(clone: Clone, tip: str, key: str) -> tuple[int, Advert | None]:
+    """(time of the newest record, advert) of one boot; no advert if the agent signed none."""
+    oid, heard = tip, 0
+    for _ in range(LONGEST):
         link = read_link(clone.state, oid)
         if link.record and link.key.split()[:2] == key.split()[:2]:
-            latest = latest or link.record.head.time
+            heard = heard or link.record.head.time
             if isinstance(link.record.body, Advert):
-                return latest, link.record.body, free
-            if isinstance(link.record.body, Beat) and free is None:
-                free = link.record.body.free
+                return heard, link.record.body
         if not link.parents:
-            return None
+            break
         oid = link.parents[0]
-    return None
+    return heard, None
 
 
 def _unfetchable(clone: Clone, build: Build) -> Iterator[str]:
