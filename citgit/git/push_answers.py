@@ -98,5 +98,5 @@ def _joined(lines: list[str]) -> str:
 
 
 def _lines(stderr: str) -> list[str]:
-    lines = (_CONTROL.sub("?", line).strip() for line in stderr.replace("\r", "\n").split("\n"))
+    lines = (_CONTROL.sub("?", line.strip()) for line in stderr.replace("\r", "\n").split("\n"))
     return [line.removeprefix("remote: ") for line in lines if line and not _NOISE.match(line)]
