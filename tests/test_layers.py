@@ -28,7 +28,8 @@ _ALLOWED: dict[str, set[str]] = {
     **{adapter: {"", "interfaces", *_PURE} for adapter in _ADAPTERS},
     "wiring": {"", "flows", "interfaces", *_PURE, *_ADAPTERS},
     "programs": {"", "wiring", "flows", "interfaces", *_PURE, *_ADAPTERS},
-    "testing": {"interfaces", *_PURE, *_ADAPTERS},
+    # the simulation drives the real flows
+    "testing": {"flows", "interfaces", *_PURE, *_ADAPTERS},
 }
 _FORBIDDEN = {
     "os", "io", "subprocess", "time", "random", "secrets", "socket", "shutil", "tempfile", "threading", "asyncio",
