@@ -1,8 +1,8 @@
 """The files by which an attempt outlives its worker.
 
 All are in the attempt's directory: `begun` (written before the command is started), `alive` (locked by the shim,
-holds its pid), `exit` ("STATUS end", a placeholder before), `usage`, `stop` (who asked it to end, when),
-`error` (why it could not run), `ended` (the final answer), `log/`.
+holds its pid and those of its helpers), `exit` ("STATUS end", a placeholder before), `usage`, `stop` (why it has
+to end, since when), `error` (why it could not run), `ended` (the final answer), `log/`.
 """
 
 from __future__ import annotations
@@ -122,12 +122,13 @@ class Attempt:
             os.close(lock)
         return False
 
-    def shim(self) -> int:
-        """The shim's pid, meaningful while it is alive; 0 if it has not said so yet."""
-        try:
-            return int((self.directory / "alive").read_bytes() or b"0")
-        except (FileNotFoundError, ValueError):
-            return 0
+    def watchers(self) -> tuple[int, ...]:
+        """The pids of the shim and its two helpers while it is alive; empty if not, or if it has not said so yet."""
+        if not self.is_alive():
+            # Once the lock is free the pids may be anybody's.
+            return ()
+        words = (self.directory / "alive").read_bytes().split()
+        return tuple(int(word) for word in words) if len(words) == 3 else ()
 
     def left(self) -> Left | None:
         """How the command ended, once that is written completely."""

@@ -1,7 +1,7 @@
 """Which processes belong to an attempt, and how to be rid of them: the platform-specific part of the executors.
 
 A process belongs to an attempt if it descends from the shim, is in its session, carries its marker in the
-environment, writes to its log, or was seen to belong before. One that sheds all of these at once between two looks
+environment, writes to its pipes, or was seen to belong before. One that sheds all of these at once between two looks
 escapes; only a PID namespace (`bwrap`) excludes that.
 """
 
@@ -12,9 +12,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 MARKER = "CIT_ATTEMPT"
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -79,10 +78,10 @@ def _environment(pid: int) -> bytes:
     return b""
 
 
-def _writes_to(pid: int, logs: Collection[str]) -> bool:
+def _writes_to(pid: int, pipes: Collection[str]) -> bool:
     for number in (1, 2):
         try:
-            if os.readlink(f"/proc/{pid}/fd/{number}") in logs:
+            if os.readlink(f"/proc/{pid}/fd/{number}") in pipes:
                 return True
         except OSError:
             return False
@@ -91,31 +90,35 @@ def _writes_to(pid: int, logs: Collection[str]) -> bool:
 
 @dataclass(slots=True)
 class Family:
-    """The processes of one attempt: `shim` is its root (0 if gone), `known` those seen to belong before."""
+    """The processes of one attempt.
+
+    `watchers` are the shim, its root, and the helpers that are to survive the command; empty if they are gone.
+    `pipes` are what only the attempt writes to. `known` are those seen to belong before.
+    """
 
     claim: str
-    shim: int
     since: float
-    logs: tuple[str, ...] = ()
+    pipes: tuple[str, ...] = ()
+    watchers: tuple[int, ...] = ()
     known: set[tuple[int, float]] = field(default_factory=set)
 
     def members(self) -> list[Process]:
-        """Everything but the shim that belongs to the attempt now."""
+        """Everything but the watchers that belongs to the attempt now."""
         # A tick is 10 ms and rounded down: a little slack, so that the first process is not missed.
         everything = processes(self.since - 0.1)
         marker = f"\0{MARKER}={self.claim}\0".encode()
-        own = {self.shim} if self.shim else set()
+        own = set(self.watchers[:1])
         sessions = set(own)
         for one in everything:
             if one.pid != os.getpid() and (
                 (one.pid, one.started) in self.known
                 or one.session in sessions
                 or marker in _environment(one.pid)
-                or _writes_to(one.pid, self.logs)
+                or _writes_to(one.pid, self.pipes)
             ):
                 own.add(one.pid)
         _add_children(own, everything)
-        found = [one for one in everything if one.pid in own and one.pid not in (self.shim, os.getpid())]
+        found = [one for one in everything if one.pid in own and one.pid not in (*self.watchers, os.getpid())]
         self.known = {(one.pid, one.started) for one in found}
         return found
 
@@ -152,15 +155,15 @@ def send(pids: Iterable[int], number: signal.Signals) -> None:
             os.kill(pid, number)
 
 
-def kill(find: Callable[[], list[Process]], shim: int) -> bool:
-    """Freezes what `find` finds until nothing new appears, then kills it; True if nothing is left.
+def kill(family: Family) -> bool:
+    """Freezes the members until no new ones appear, then kills them; True if there were none.
 
     A stopped process cannot fork, and stopping a whole group is one step for the kernel: so a fork bomb comes to
-    rest where killing one by one would chase it. The shim is spared, to tell how the command ended.
+    rest where killing one by one would chase it. The watchers go on, to tell how the command ended.
     """
     frozen: set[int] = set()
     end = time.monotonic() + _ROUND_S
-    while fresh := [one for one in find() if one.pid not in frozen]:
+    while fresh := [one for one in family.members() if one.pid not in frozen]:
         for group in {one.group for one in fresh} - {0, 1, os.getpgrp()}:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(group, signal.SIGSTOP)
@@ -169,11 +172,6 @@ def kill(find: Callable[[], list[Process]], shim: int) -> bool:
         if time.monotonic() > end:
             break
     send(frozen, signal.SIGKILL)
-    if shim and frozen:
-        send([shim], signal.SIGCONT)
+    if frozen:
+        send(family.watchers, signal.SIGCONT)
     return not frozen
-
-
-def log_files(log: Path) -> tuple[str, ...]:
-    """The files that only the attempt's own processes have as their output."""
-    return (str((log / "out").resolve()), str((log / "err").resolve()))

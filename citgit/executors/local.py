@@ -14,9 +14,9 @@ from pathlib import Path
 from citgit.errors import Errored
 from citgit.executors import usage
 from citgit.executors.attempt import Attempt, Begun, Left, Stop, boot_id, boottime, cannot
-from citgit.executors.descendants import Family, depth, kill, log_files, send
+from citgit.executors.descendants import Family, depth, kill, send
 from citgit.executors.log_writer import LogWriter
-from citgit.executors.shim import resolve, spawn
+from citgit.executors.shim import pipes, resolve, spawn
 from citgit.model.plan import Ended, Plan, Probe
 from citgit.model.record import Exit
 
@@ -28,6 +28,7 @@ GIVE_UP_S = 30.0
 
 _FIRST_SAMPLE_S = 0.05
 _SAMPLE_S = 1.0
+_DRAIN_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,9 @@ class LocalExecutor:
                 watch.alive_at_ms = ms
                 self._enforce(plan, attempt, begun, watch, written)
                 return None
-            return self._finish(plan, attempt, begun, watch, left, written)
+            if not self._is_over(attempt, begun, watch, left):
+                return None
+            return self._finish(plan, attempt, begun, watch, left)
         except OSError as fault:
             raise cannot(f"watch the attempt in '{plan.directory}'", fault) from fault
 
@@ -143,7 +146,7 @@ class LocalExecutor:
         attempt = Attempt(plan.directory)
         begun = attempt.begun()
         if begun is not None and attempt.ended() is None and attempt.ask_to_stop(why):
-            self._term(self._watch(plan, attempt, begun))
+            self._term(attempt, self._watch(plan, attempt, begun))
 
     def clean(self, plan: Plan) -> None:
         """Leaves no process behind; the attempt's files stay. Raises Errored if some cannot be killed."""
@@ -153,23 +156,43 @@ class LocalExecutor:
             return
         watch = self._watch(plan, attempt, begun)
         end = time.monotonic() + GIVE_UP_S
-        while not kill(watch.family.members, 0):
+        while not kill(watch.family):
             if time.monotonic() > end:
                 raise Errored(f"cannot kill all processes of attempt '{plan.claim}'", hint="look at them with ps")
             time.sleep(0.01)
-        if attempt.is_alive():
-            send([watch.family.shim], signal.SIGKILL)
+        self._drain(attempt, watch)
+        send(attempt.watchers(), signal.SIGKILL)
         self._reap(watch)
         self._watched.pop(plan.claim, None)
 
     def _watch(self, plan: Plan, attempt: Attempt, begun: Begun) -> _Watch:
         watch = self._watched.get(plan.claim)
         if watch is None:
-            family = Family(plan.claim, 0, begun.boottime, log_files(attempt.log))
+            held = tuple(str(pipe.resolve()) for pipe in pipes(attempt.directory))
+            family = Family(plan.claim, begun.boottime, held)
             watch = self._watched[plan.claim] = _Watch(family, peak=usage.load_peak(attempt.directory))
-        # Once the lock is free the pid may be anybody's.
-        watch.family.shim = attempt.shim() if attempt.is_alive() else 0
+        watch.family.watchers = attempt.watchers()
         return watch
+
+    def _is_over(self, attempt: Attempt, begun: Begun, watch: _Watch, left: Left | None) -> bool:
+        """Whether nothing can write to the log any more: what was left behind is dead, the pipes are drained."""
+        gone = kill(watch.family)
+        if gone and self._drain(attempt, watch):
+            return True
+        ended_ms = left.ended - begun.time if left else watch.alive_at_ms
+        if attempt.age(begun) * 1000 - ended_ms < GIVE_UP_S * 1000:
+            return False
+        send(attempt.watchers(), signal.SIGKILL)
+        return True
+
+    def _drain(self, attempt: Attempt, watch: _Watch) -> bool:
+        """Whether the shim has ended: once nobody holds the pipes that is a matter of a moment."""
+        end = time.monotonic() + _DRAIN_S
+        while attempt.is_alive():
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.0005)
+        return True
 
     def _enforce(self, plan: Plan, attempt: Attempt, begun: Begun, watch: _Watch, written: int) -> None:
         stop = attempt.stop()
@@ -177,60 +200,58 @@ class LocalExecutor:
             attempt.ask_to_stop(f"wrote more than {plan.output} bytes of output", "output")
         elif stop is None and attempt.age(begun) > plan.seconds:
             attempt.ask_to_stop(f"took longer than {plan.seconds} s", "time")
-            self._term(watch)
+            self._term(attempt, watch)
         stop = stop or attempt.stop()
         if stop is not None:
             self._press(stop, watch)
         elif attempt.age(begun) >= watch.next_sample:
             # Soon at first, so that short builds get one too; then once a second.
             watch.next_sample = attempt.age(begun) + min(attempt.age(begun), _SAMPLE_S)
-            peak = watch.peak.raised(usage.sample(watch.family.members(), watch.family.shim))
+            peak = watch.peak.raised(usage.sample(watch.family.members(), watch.family.watchers))
             if peak != watch.peak:
                 watch.peak = peak
                 usage.save_peak(attempt.directory, peak)
 
-    def _term(self, watch: _Watch) -> None:
+    def _term(self, attempt: Attempt, watch: _Watch) -> None:
+        # Right after its start the shim has not said who it is: it must not be taken for one of the command's.
+        end = time.monotonic() + _DRAIN_S
+        while not (watch.family.watchers or time.monotonic() > end):
+            watch.family.watchers = attempt.watchers()
+        if not watch.family.watchers:
+            return
         members = watch.family.members()
-        below = depth(members, watch.family.shim)
+        below = depth(members, watch.family.watchers[0])
         mine = [one.pid for one in members if below.get(one.pid, GIVE_UP_S) > self._wrapper.spared]
         send(mine, signal.SIGTERM)
         # A stopped process gets its TERM only when it goes on.
-        send([*mine, *([watch.family.shim] if watch.family.shim else [])], signal.SIGCONT)
+        send([*mine, *watch.family.watchers], signal.SIGCONT)
 
     def _press(self, stop: Stop, watch: _Watch) -> None:
         """Kills what TERM did not end; too much output gets no grace, for the disk fills meanwhile."""
         waited = boottime() - stop.boottime
-        shim = watch.family.shim
-        if not shim or (waited < GRACE_S and stop.limit != "output"):
+        if not watch.family.watchers or (waited < GRACE_S and stop.limit != "output"):
             return
-        if kill(watch.family.members, shim) and waited > GIVE_UP_S:
-            send([shim], signal.SIGKILL)
+        if kill(watch.family) and waited > GIVE_UP_S:
+            send(watch.family.watchers, signal.SIGKILL)
 
-    def _finish(
-        self, plan: Plan, attempt: Attempt, begun: Begun, watch: _Watch, left: Left | None, written: int
-    ) -> Ended | None:
-        # What is left behind could still write to the log: first it goes, then the answer is given.
+    def _finish(self, plan: Plan, attempt: Attempt, begun: Begun, watch: _Watch, left: Left | None) -> Ended:
         now = round(attempt.age(begun) * 1000)
-        waited = now - (left.ended - begun.time if left else watch.alive_at_ms)
-        if not kill(watch.family.members, 0) and waited < GIVE_UP_S * 1000:
-            return None
-        wall_ms = min(max(left.ended - begun.time if left else now, watch.alive_at_ms), now) if now else 0
-        stop = attempt.stop()
-        if stop is None and written > plan.output:
+        wall_ms = min(max(left.ended - begun.time if left else now, watch.alive_at_ms), now)
+        written = sum(self._logs.mark(attempt.log, wall_ms)) if attempt.log.is_dir() else 0
+        if written > plan.output:
             attempt.ask_to_stop(f"wrote more than {plan.output} bytes of output", "output")
-            stop = attempt.stop()
+        stop = attempt.stop()
         exit = exit_of(left.status) if left else Exit()
-        error = attempt.error() or self._why(plan, begun, left, stop)
+        children = self._reap(watch)
         ended = Ended(
             exit=exit,
-            usage=usage.total(attempt.directory, Path(plan.workspace), wall_ms, watch.peak, self._reap(watch)),
+            usage=usage.total(attempt.directory, Path(plan.workspace), wall_ms, watch.peak, children),
             started=begun.time,
             ended=begun.time + wall_ms,
             limit=stop.limit if stop else "",
-            error=error,
+            error=attempt.error() or self._why(plan, begun, left, stop),
         )
         if attempt.log.is_dir():
-            self._logs.mark(attempt.log, wall_ms)
             self._logs.finish(attempt.log, ended.ended, exit, plan.output)
         attempt.keep(ended)
         self._watched.pop(plan.claim, None)

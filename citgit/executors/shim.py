@@ -28,13 +28,13 @@ def spawn(
     `lock` is the locked descriptor of `alive`. `opened` are further files (path, flags) for descriptors 3 to 7.
     Raises Errored or NodeFull.
     """
-    append = os.O_WRONLY | os.O_APPEND
     actions: list[tuple[int, int, str, int, int] | tuple[int, int, int] | tuple[int, int]] = [
         # First, because the lock's descriptor may be one of those that are taken below.
         (os.POSIX_SPAWN_DUP2, lock, _LOCK_FD),
         (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_OPEN, 1, str(directory / "log" / "out"), append, 0),
-        (os.POSIX_SPAWN_OPEN, 2, str(directory / "log" / "err"), append, 0),
+        # The shell's own remarks ("Killed") are nobody's output.
+        (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 2, "/dev/null", os.O_WRONLY, 0),
     ]
     # What the worker itself inherited must not reach a build: a pipe that stays open can hang whoever reads it.
     for fd in _inheritable():
@@ -42,9 +42,11 @@ def spawn(
     for number, (path, flags) in (opened or {}).items():
         actions.append((os.POSIX_SPAWN_OPEN, number, str(path), flags, 0o600))
     try:
+        for pipe in pipes(directory):
+            os.mkfifo(pipe, 0o600)
         return os.posix_spawn(
             "/bin/sh",
-            ["sh", str(SHIM), str(directory), cwd, *command],
+            ["sh", str(SHIM), str(directory), _cat(), cwd, *command],
             env,
             file_actions=actions,
             setsid=True,
@@ -55,6 +57,16 @@ def spawn(
     except (OSError, ValueError) as fault:
         fault = fault if isinstance(fault, OSError) else OSError(0, str(fault))
         raise cannot(f"start '{command[0]}'", fault) from fault
+
+
+def pipes(directory: Path) -> tuple[Path, Path]:
+    """The pipes that are the command's stdout and stderr."""
+    return directory / "out.pipe", directory / "err.pipe"
+
+
+def _cat() -> str:
+    # Not by the job's PATH, which need not have it.
+    return shutil.which("cat", path="/bin:/usr/bin") or "cat"
 
 
 def _inheritable() -> list[int]:

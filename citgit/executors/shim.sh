@@ -1,28 +1,33 @@
 #!/bin/sh
 # Runs one command and leaves behind how it ended, so that no worker has to outlive it.
 #
-#   shim.sh DIRECTORY CWD COMMAND [ARG...]
+#   shim.sh DIRECTORY CAT CWD COMMAND [ARG...]
 #
-# stdin, stdout and stderr are the command's. fd 9 holds a lock on DIRECTORY/alive for as long as this runs.
+# stdin is the command's. Its output goes through the pipes DIRECTORY/out.pipe and err.pipe, which CAT copies to the
+# log: were the log its stdout itself, `echo x >/dev/stdout` would empty it.
+# fd 9 holds a lock on DIRECTORY/alive for as long as this runs, which is until the pipes are drained.
 # It writes
-#   DIRECTORY/alive  its own pid
-#   DIRECTORY/usage  what `times` and /proc/self/io say at the end
+#   DIRECTORY/alive  its own pid and those of its two helpers
+#   DIRECTORY/usage  what `times` and /proc/self/io say when the command has ended
 #   DIRECTORY/exit   "STATUS end" in one write, over a placeholder, so that a full disk cannot prevent it
 
 directory=$1
-cwd=$2
-shift 2
-echo $$ >&9
+cat=$2
+cwd=$3
+shift 3
 
-# Whoever stops the attempt signals the whole group: the command must get that, the shim must live to tell.
+# Whoever stops the attempt signals the command and all that descends from it: this has to live to tell.
 # A handler, not '': ignored signals would stay ignored in the command.
 trap : HUP INT TERM
 
-# The shell's own remarks ("Killed") are not the command's output. `exec` never takes a builtin for a program.
-exec 8>&2 2>/dev/null
+"$cat" <"$directory/out.pipe" >>"$directory/log/out" 2>/dev/null 9>&- &
+out=$!
+"$cat" <"$directory/err.pipe" >>"$directory/log/err" 2>/dev/null 9>&- &
+echo "$$ $out $!" >&9
+
 (
     # In two steps: with redirections of its own, `exec` would leave saved descriptors to the command.
-    exec 2>&8 8>&- 9>&-
+    exec >"$directory/out.pipe" 2>"$directory/err.pipe" 9>&-
     cd "$cwd" && unset OLDPWD && exec "$@"
 )
 status=$?
@@ -34,3 +39,6 @@ status=$?
     fi
 } >"$directory/usage"
 echo "$status end" 1<>"$directory/exit"
+
+# What the command left behind may hold the pipes; the worker kills it, having read the status.
+wait

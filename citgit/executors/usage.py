@@ -49,10 +49,10 @@ def save_peak(directory: Path, peak: Peak) -> None:
     (directory / "peak").write_bytes(msgspec.json.encode(peak))
 
 
-def sample(members: Iterable[Process], shim: int) -> Peak:
-    """What the processes use now; the shim's counters include everything that it waited for."""
+def sample(members: Iterable[Process], watchers: Iterable[int]) -> Peak:
+    """What the processes use now; the shim's counters include all that it waited for."""
     rss = read = written = 0
-    for pid in [*(one.pid for one in members), *([shim] if shim else [])]:
+    for pid in [*(one.pid for one in members), *watchers]:
         rss += _rss_kib(pid)
         moved = _io(f"/proc/{pid}/io")
         read, written = read + moved[0], written + moved[1]
@@ -98,7 +98,8 @@ def total(directory: Path, workspace: Path, wall_ms: int, peak: Peak, children: 
     read, written = _moved(said)
     cpu, rss = _cpu_ms(said), 0
     if children is not None:
-        cpu = max(cpu, round((children.ru_utime + children.ru_stime) * 1000))
+        # Without a word from the shim this is the best; it counts the shim's helpers too.
+        cpu = cpu or round((children.ru_utime + children.ru_stime) * 1000)
         # Linux lets a fresh process inherit the peak of the worker that spawned it: only more than that is its own.
         if children.ru_maxrss > resource.getrusage(resource.RUSAGE_SELF).ru_maxrss:
             rss = children.ru_maxrss

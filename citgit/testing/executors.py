@@ -137,6 +137,13 @@ def check_streams(bench: Bench) -> None:
     assert output(plan, "err") == b"e\x80\n"
 
 
+def check_reopened_streams(bench: Bench) -> None:
+    """A script that opens its own output by name neither empties it nor writes over it."""
+    plan = bench.plan("sh", "-c", "echo 1; echo 2 >/dev/stdout; echo 3; echo a >&2; echo b >/dev/stderr; echo c >&2")
+    bench.run(plan)
+    assert (output(plan), output(plan, "err")) == (b"1\n2\n3\n", b"a\nb\nc\n")
+
+
 def check_times(bench: Bench) -> None:
     """The log has marks that rise in time and end at the size of the streams."""
     plan = bench.plan("sh", "-c", "echo one; sleep 0.5; echo two")
