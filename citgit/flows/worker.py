@@ -76,13 +76,13 @@ class Worker:
         for alarm in repository.snapshot.alarms:
             self._say("alarm", "", alarm)
         self._guard("beat", lambda: self.do_beat(repository))
-        self.do_publish(repository)
-        self.do_settle(repository)
+        self._guard("publish", lambda: self.do_publish(repository))
+        self._guard("settle", lambda: self.do_settle(repository))
         self._guard("promises", lambda: self.do_promises(repository))
         if not repository.snapshot.policies.tip.hold and not self.draining:
-            self.do_adopt(repository)
-            self.do_reap(repository)
-            self.do_claim(repository)
+            self._guard("adopt", lambda: self.do_adopt(repository))
+            self._guard("reap", lambda: self.do_reap(repository))
+            self._guard("claim", lambda: self.do_claim(repository))
         for pool in [*self.pools, HERE]:
             self._guard("archive", lambda pool=pool: self.do_archive(repository, pool))  # type: ignore[misc]
 
