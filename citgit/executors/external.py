@@ -27,7 +27,7 @@ _TELL_S = 1.0
 _ANSWER_BYTES = 1 << 20
 
 
-class Question(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Question(msgspec.Struct, frozen=True, kw_only=True):
     """What an external executor reads on stdin; `why` comes with `stop`, `plan` with all verbs but `probe`."""
 
     version: int = VERSION

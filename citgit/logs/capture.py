@@ -12,7 +12,7 @@ from citgit.model.record import Exit
 VERSION = 1
 
 
-class About(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class About(msgspec.Struct, frozen=True, kw_only=True):
     """component.json: `started` and `ended` in unix ms, 0 while it runs; `truncated` if the limit cut it."""
 
     version: int = VERSION

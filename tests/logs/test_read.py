@@ -166,5 +166,6 @@ def test_the_limit_cuts_the_longer_stream(log: Path, out: int, err: int, kept: t
     write(log, 10, out=b"x" * out, err=b"y" * err)
     assert Capture().finish(log, 2000, Exit(status=1), 100) == (out + err > 100)
     assert ((log / "out").stat().st_size, (log / "err").stat().st_size) == kept
+    assert '"version": 1' in (log / "component.json").read_text()
     about = read_about(log)
     assert about == About(started=1000, ended=2000, exit=Exit(status=1), truncated=out + err > 100)
