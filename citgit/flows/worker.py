@@ -111,8 +111,10 @@ class Worker:
                 0
             ]
             if answer.answer is Answer.DONE:
-                self._say("result", build_id, f"{result.outcome.value}: {result.reason}")
+                self._say("result", build_id, ": ".join(filter(None, (result.outcome.value, result.reason))))
                 self.workshop.finish(oid)
+                # this turn's snapshot still shows the claim as current: it must not be adopted from it
+                self.stopped.add(oid)
 
     def do_settle(self, repository: Repository) -> None:
         """Stops attempts that nobody waits for; what a stale one found out stays on disk as evidence."""

@@ -83,9 +83,8 @@ class Attempts:
 
     def start(self, build: str, claim: Oid, request: Request, claimed: Claim, *, own: bool) -> str:
         """Begins to run; running a build that was archived before is what must never happen."""
-        if claim not in self.builds:
-            self.trace.started(build, claim)
-            self.builds[claim], self.left[claim] = build, self.trace.source.randrange(1, 4)
+        self.trace.started(build, claim)
+        self.builds[claim], self.left[claim] = build, self.trace.source.randrange(1, 4)
         return "memory"
 
     def poll(self, claim: Oid) -> Result | None:
@@ -154,6 +153,8 @@ class Trace:
     executed: Counter[str] = field(default_factory=Counter)
     accepted: set[str] = field(default_factory=set)
     ran_after_archive: list[str] = field(default_factory=list)
+    claims: set[Oid] = field(default_factory=set)
+    started_twice: list[Oid] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.source = random.Random(self.seed)
@@ -208,6 +209,9 @@ class Trace:
     def started(self, build: str, claim: Oid) -> None:
         """A command began."""
         self.executed[build] += 1
+        if claim in self.claims:
+            self.started_twice.append(claim)
+        self.claims.add(claim)
         if build in self._archived_before:
             self.ran_after_archive.append(build)
 
@@ -365,6 +369,7 @@ class Trace:
             assert build.valid_claims <= most, f"{build_id}: {build.valid_claims} of {most} attempts; {where}"
             for promise in promises_of(build):
                 assert promise.id in builds, f"promised build {promise.id} is lost; {where}"
+        assert not self.started_twice, f"claims started twice: {self.started_twice}; {where}"
         assert not self.ran_after_archive, f"archived builds ran again: {self.ran_after_archive}; {where}"
 
 

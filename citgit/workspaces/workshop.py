@@ -95,6 +95,9 @@ class NodeWorkshop:
     def start(self, build: str, claim: Oid, request: Request, claimed: Claim, *, own: bool) -> str:
         """Checks out and starts the command. An error of the node becomes the attempt's end, told by `poll`."""
         directory = self._directory(claim)
+        if (directory / "attempt.json").exists():
+            # a claim is started once: whoever asks again gets what is there
+            return f"{self._node}:{directory}"
         directory.mkdir(mode=0o700, exist_ok=True)
         attempt = Attempt(build=build, claim=claim, request=request, number=claimed.attempt)
         _save(directory / "attempt.json", attempt)
