@@ -170,11 +170,12 @@ def check_environment(bench: Bench) -> None:
 
 def check_directory_and_stdin(bench: Bench) -> None:
     """The command starts in `cwd`, reads nothing from stdin, and inherits no other descriptor."""
-    plan = bench.plan("sh", "-c", "pwd; cat; ls /proc/$$/fd | tr '\\n' ' '; readlink /proc/self/fd/0")
+    plan = bench.plan("sh", "-c", "pwd; cat; ls -m /proc/$$/fd")
     bench.run(plan)
+    # no pipeline: while it starts one, the shell itself holds the pipe's ends
     where, descriptors = output(plan).decode().splitlines()
     assert where == plan.cwd
-    assert set(descriptors.removesuffix("/dev/null").split()) <= {"0", "1", "2", "10", "255"}
+    assert set(descriptors.split(", ")) <= {"0", "1", "2", "10", "255"}
 
 
 def check_time_limit(bench: Bench) -> None:
