@@ -27,7 +27,7 @@ _ALLOWED: dict[str, set[str]] = {
     "flows": {"interfaces", *_PURE},
     **{adapter: {"", "interfaces", *_PURE} for adapter in _ADAPTERS},
     "wiring": {"", "flows", "interfaces", *_PURE, *_ADAPTERS},
-    "programs": {"", "wiring", "flows", "interfaces", *_PURE, *_ADAPTERS},
+    "programs": {"", "wiring", "flows", "interfaces", *_PURE},
     # the simulation drives the real flows
     "testing": {"flows", "interfaces", *_PURE, *_ADAPTERS},
 }

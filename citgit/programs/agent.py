@@ -11,7 +11,7 @@ from citgit.flows.poll import poll
 from citgit.model.names import Kind
 from citgit.programs.why import offers
 from citgit.programs.wording import builtins, emit, plain, span
-from citgit.wiring import open_clone
+from citgit.wiring.clone import open_clone
 
 
 @click.group("agent", epilog="Example: cit agent list")

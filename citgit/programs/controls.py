@@ -12,7 +12,7 @@ from citgit.flows.control import control, outcome_text
 from citgit.flows.poll import poll
 from citgit.model.record import Body
 from citgit.programs.find import find_build
-from citgit.wiring import open_clone
+from citgit.wiring.clone import open_clone
 
 
 def act(directory: str, build: str, body: Body, as_json: bool) -> None:

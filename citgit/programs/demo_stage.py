@@ -17,9 +17,8 @@ import psutil
 from citgit.errors import Errored
 from citgit.flows.builds import Repository
 from citgit.flows.poll import poll
-from citgit.git.program import must
 from citgit.model.build import Build
-from citgit.wiring import Clone, open_clone
+from citgit.wiring.clone import Clone, open_clone
 
 PATIENCE = 60.0
 DATE = "2026-01-05T09:00:00+00:00"
@@ -128,4 +127,4 @@ class Stage:
 
     def bare_git(self, *argv: str) -> str:
         """A git command in the bare repository."""
-        return must(list(argv), git_dir=self.bare, doing="look at the demo's repository").stdout.decode()
+        return self.run("git", "-C", str(self.bare), *argv)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from citgit.errors import Errored
 from citgit.flows.control import outcome_text
-from citgit.git.objects import init_bare
-from citgit.keys.generate import generate
 from citgit.model.build import Build
 from citgit.model.record import Claim, Outcome, Progress, RecordType
 from citgit.programs.demo_stage import Stage
+from citgit.wiring.clone import init_bare
+from citgit.wiring.keys import generate
 
 HERE = Path(__file__).resolve().parents[2]
 SLOW = '\n[job.slow]\ncommand = ["sh", "-c", "echo started; sleep 4; echo finished"]\ntrigger.push = ["slow"]\n'

@@ -13,7 +13,7 @@ from citgit.flows.poll import poll
 from citgit.model.build import Build
 from citgit.programs.find import find_build
 from citgit.programs.wording import agent, builtins, emit, label, plain, word
-from citgit.wiring import open_clone
+from citgit.wiring.clone import open_clone
 
 
 @click.command("diff", epilog="Example: cit diff check@main check@topic")

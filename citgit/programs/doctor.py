@@ -13,8 +13,7 @@ import click
 from citgit.errors import CitError
 from citgit.flows.builds import Repository
 from citgit.flows.poll import poll
-from citgit.git.journal import FileJournal
-from citgit.wiring import Clone, open_clone, setting
+from citgit.wiring.clone import Clone, open_clone, setting
 
 STALE = 60
 """Seconds after which a lock that nobody removed belongs to a process that is gone."""
@@ -54,7 +53,7 @@ def _setup(clone: Clone) -> Iterator[Finding]:
     yield Finding(
         bool(clone.state.pinned), f"pinned root policy {clone.state.pinned[:16] or '(none)'}", "run 'cit init'"
     )
-    waiting = FileJournal(clone.git_dir / "cit-journal").entries()
+    waiting = clone.journal.entries()
     yield Finding(
         not waiting, f"{len(waiting)} records wait to be pushed", "'cit run' pushes them when the host is back"
     )

@@ -16,11 +16,9 @@ from citgit.errors import CitError, NotFound
 from citgit.flows.builds import Repository
 from citgit.flows.enqueue import Change, enqueue_push, supersede_older
 from citgit.flows.poll import poll
-from citgit.flows.state import Actor
-from citgit.git.journal import FileJournal
-from citgit.keys.program import signer_for
 from citgit.programs.cit import report
-from citgit.wiring import named_actor, open_clone, setting
+from citgit.wiring.clone import open_clone, setting
+from citgit.wiring.keys import named_actor, signer_for
 
 _NONE = "0" * 40
 
@@ -62,8 +60,7 @@ def _enqueue(options: argparse.Namespace, old: str, new: str, branch: str) -> No
         raise NotFound("no key to sign requests with", hint="git config citgit.hookKey PATH, or run 'cit init'")
     signer = signer_for(Path(key))
     repository = Repository(clone.state, poll(clone.state))
-    name = named_actor(repository.snapshot.policies.tip.team, signer)
-    actor = Actor(name=name, signer=signer, journal=FileJournal(clone.git_dir / "cit-journal"))
+    actor = clone.actor_as(named_actor(repository.snapshot.policies.tip.team, signer), signer)
     change = Change(url=str(clone.git_dir), branch=branch, commit=new, old=old if old != _NONE else None)
     for asked in enqueue_push(
         clone.state, actor, repository, clone.doors, change, principal=options.principal, pushed_by=options.pushed_by

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from citgit.errors import NotFound, NotYet
 from citgit.flows.builds import Repository
 from citgit.flows.control import outcome_text
-from citgit.git.program import run
 from citgit.model.build import Build
 from citgit.model.names import is_build_id
-from citgit.wiring import Clone
+from citgit.wiring.checkout import commit_at
+from citgit.wiring.clone import Clone
 
 _PART = re.compile(r"[0-9a-f-]{4,36}")
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
@@ -96,12 +96,8 @@ def _builds_commit(build: Build, commit: str) -> bool:
 
 def _commit(clone: Clone, text: str) -> str:
     """The commit that `text` names: in the clone, else as it is, since builds outlive branches; "" if none."""
-    if not text.startswith("-"):
-        name = f"{text}^{{commit}}"
-        found = run(["rev-parse", "--verify", "--quiet", "--end-of-options", name], git_dir=clone.git_dir)
-        if not found.status:
-            return found.stdout.decode().strip()
-    return text if _COMMIT.fullmatch(text) else ""
+    found = "" if text.startswith("-") else commit_at(clone.git_dir, text)
+    return found or (text if _COMMIT.fullmatch(text) else "")
 
 
 def _candidates(found: list[Build]) -> str:

@@ -13,7 +13,7 @@ from citgit.interfaces import Workshop
 from citgit.model.build import Build
 from citgit.model.record import Outcome, Progress
 from citgit.rules.judge import promises_of
-from citgit.wiring import Clone
+from citgit.wiring.clone import Clone
 
 STATUS = {
     Outcome.PASSED: 0, Outcome.REUSED: 0, Outcome.FAILED: 1, Outcome.ERRORED: 4, Outcome.TIMED_OUT: 4,

@@ -8,16 +8,14 @@ from pathlib import Path
 
 import click
 
-from citgit.config.detect import detect, other_ci, render_cit_toml
-from citgit.config.read import read_team
 from citgit.errors import NotFound, UsageError
 from citgit.flows.policies import fetch_policies, publish, seal_of
-from citgit.git.program import must, run
-from citgit.keys.generate import generate
-from citgit.keys.public import fingerprint
 from citgit.model.names import is_name
 from citgit.model.policy import PolicyChain
-from citgit.wiring import Clone, data_dir, git_place, open_clone, set_setting, setting
+from citgit.wiring.checkout import commit_at, commit_files, head_branch, tracked
+from citgit.wiring.clone import Clone, data_dir, git_place, open_clone, set_setting, setting
+from citgit.wiring.configs import detect, other_ci, read_team, render_cit_toml
+from citgit.wiring.keys import ensure_key, fingerprint
 
 TEAM = """# Who may do what. It counts from branch {branch!r} only, once an admin runs 'cit policy publish'.
 protected = "{branch}"
@@ -50,7 +48,7 @@ keys = ["@agents", "@dev"]
 def command(directory: str, person: str, key: str, state: str, no_commit: bool) -> None:
     """Makes a repository ready: proposes a job, makes keys and the root policy. Overwrites nothing."""
     _, git_dir = git_place(Path(directory))
-    if run(["rev-parse", "--verify", "--quiet", "HEAD^{commit}"], git_dir=git_dir).status:
+    if not commit_at(git_dir, "HEAD"):
         raise UsageError("this repository has no commit yet", hint="commit something, then run 'cit init' again")
     person = person or setting(git_dir, "citgit.person") or _name(setting(git_dir, "user.name") or getpass.getuser())
     path = Path(key or setting(git_dir, "citgit.key") or data_dir() / "keys" / person)
@@ -63,7 +61,7 @@ def command(directory: str, person: str, key: str, state: str, no_commit: bool) 
     if clone.url == str(git_dir) and not setting(git_dir, "core.fsync"):
         # the state lives in this very repository: what is acknowledged must survive a power cut
         set_setting(git_dir, "core.fsync", "all")
-    branch = _branch(git_dir)
+    branch = head_branch(git_dir)
     written = [_cit_toml(clone, branch), _team_toml(clone, branch, person, public)]
     new = [one for one in written if one]
     if new and not no_commit:
@@ -72,18 +70,14 @@ def command(directory: str, person: str, key: str, state: str, no_commit: bool) 
 
 
 def _key(path: Path, person: str) -> str:
-    public = path.with_name(path.name + ".pub")
-    if not path.exists() and not public.exists():
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        text = generate(path, person)
-        click.echo(f"made a signing key for {person}: {path} ({fingerprint(text)})")
-        return text
-    return " ".join(public.read_text().split()[:2])
+    public, made = ensure_key(path, person)
+    if made:
+        click.echo(f"made a signing key for {person}: {path} ({fingerprint(public)})")
+    return public
 
 
 def _cit_toml(clone: Clone, branch: str) -> str:
-    listed = must(["-C", str(clone.top), "ls-files", "-z"], doing="list the files").stdout.decode("utf-8", "replace")
-    files = [one for one in listed.split("\0") if one]
+    files = tracked(clone.top)
     if any(one in files or (clone.top / one).exists() for one in ("cit.toml", ".cit/cit.toml")):
         click.echo("cit.toml is there already: left as it is")
         return ""
@@ -104,23 +98,14 @@ def _team_toml(clone: Clone, branch: str, person: str, public: str) -> str:
     if (clone.top / "team.toml").exists() or (clone.top / ".cit/team.toml").exists():
         return ""
     recovery = data_dir() / "keys" / f"{person}-recovery"
-    known = recovery.with_name(recovery.name + ".pub")
-    key = " ".join(known.read_text().split()[:2]) if known.exists() else generate(recovery, "recovery")
+    key, _ = ensure_key(recovery, "recovery")
     (clone.top / "team.toml").write_text(TEAM.format(branch=branch, person=person, key=public, recovery=key))
     click.echo(f"wrote team.toml: you are its admin. Keep the recovery key somewhere else: {recovery}")
     return "team.toml"
 
 
 def _commit(clone: Clone, names: list[str]) -> None:
-    identity = (
-        [] if setting(clone.git_dir, "user.email") else ["-c", f"user.name={clone.person}", "-c", "user.email=cit"]
-    )
-    top = ["-C", str(clone.top)]
-    must([*top, "add", "--", *names], doing="stage the config")
-    must(
-        [*identity, *top, "commit", "--quiet", "--no-verify", "-m", "Build with citgit", "--", *names],
-        doing="commit the config",
-    )
+    commit_files(clone.top, clone.git_dir, names, "Build with citgit", clone.person)
     click.echo(f"committed {' and '.join(names)}")
 
 
@@ -149,11 +134,6 @@ def trust(clone: Clone, chain: PolicyChain) -> None:
     path.write_text("".join(lines))
     if not setting(clone.git_dir, "gpg.ssh.allowedSignersFile"):
         set_setting(clone.git_dir, "gpg.ssh.allowedSignersFile", str(path))
-
-
-def _branch(git_dir: Path) -> str:
-    found = run(["symbolic-ref", "--short", "HEAD"], git_dir=git_dir).stdout.decode().strip()
-    return found or "main"
 
 
 def _name(text: str) -> str:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 import msgspec
 
-from citgit.config.read import cit_paths, read_cit, read_team, team_paths
-from citgit.config.resolve import resolve
 from citgit.errors import BadConfig, NotFound, UsageError
-from citgit.git.program import must, run
 from citgit.model.job import CitToml
 from citgit.programs.wording import builtins, emit, plain
-from citgit.wiring import git_place
-
-_LIMIT = 1 << 20
-_FOLDERS = ("jobs", ".cit", ".cit/jobs", "agents", ".cit/agents", "people", ".cit/people")
+from citgit.wiring.checkout import config_files
+from citgit.wiring.configs import cit_paths, read_cit, read_team, resolve, team_paths
 
 
 @click.group("job", epilog="Example: cit job list")
@@ -31,7 +26,7 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="one JSON document per job")
 def list_jobs(directory: str, ref: str, as_json: bool) -> None:
     """Lists the jobs, with their commands and what starts them."""
-    config = read_cit(files(Path(directory), ref))
+    config = read_cit(config_files(Path(directory), ref))
     for name, job in config.job.items():
         if as_json:
             emit({"job": name, "command": job.command, "push": job.trigger.push, "after": list(job.after)})
@@ -48,7 +43,7 @@ def list_jobs(directory: str, ref: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 def show_job(job: str, directory: str, ref: str, as_json: bool) -> None:
     """Shows a job with what it inherits, and the builds that asking for it makes."""
-    config = read_cit(files(Path(directory), ref))
+    config = read_cit(config_files(Path(directory), ref))
     if job not in config.job:
         raise NotFound(f"no job {job!r}", hint=f"known jobs: {', '.join(config.job) or 'none'}")
     found = config.job[job]
@@ -70,7 +65,7 @@ def show_job(job: str, directory: str, ref: str, as_json: bool) -> None:
 @click.pass_context
 def check_jobs(ctx: click.Context, directory: str, ref: str, as_json: bool) -> None:
     """Checks cit.toml and team.toml: every fault on stderr; the exit status is 2 if there is one."""
-    found = files(Path(directory), ref)
+    found = config_files(Path(directory), ref)
     if not found:
         raise NotFound("no cit.toml and no team.toml here", hint="'cit init' proposes them")
     faults: list[str] = []
@@ -86,52 +81,6 @@ def check_jobs(ctx: click.Context, directory: str, ref: str, as_json: bool) -> N
     if not faults and not as_json:
         click.echo(f"good: {', '.join(sorted({*cit_paths(found), *team_paths(found)}))}")
     ctx.exit(2 if faults else 0)
-
-
-def files(directory: Path, ref: str) -> dict[str, bytes]:
-    """The config files of the working tree, or of a revision if `ref` is given. Raises UsageError, NotFound."""
-    top, git_dir = git_place(directory)
-    if ref or top == git_dir:
-        return _committed(git_dir, ref or "HEAD")
-    listed = [path.name for path in top.iterdir()]
-    for folder in _FOLDERS:
-        if (top / folder).is_dir():
-            listed += [f"{folder}/{path.name}" for path in (top / folder).iterdir()]
-    return {name: (top / name).read_bytes() for name in _config(listed) if _is_plain(top / name)}
-
-
-def _config(listed: Iterable[str]) -> list[str]:
-    names = list(listed)
-    return sorted({*cit_paths(names), *team_paths(names)})
-
-
-def _is_plain(path: Path) -> bool:
-    """A regular file of a sane size: a build reads no link either."""
-    if path.is_symlink() or not path.is_file():
-        return False
-    if path.stat().st_size > _LIMIT:
-        raise UsageError(f"config file {path.name!a} is larger than 1 MiB", hint="split it into jobs/*.toml")
-    return True
-
-
-def _committed(git_dir: Path, ref: str) -> dict[str, bytes]:
-    if ref.startswith("-"):
-        raise UsageError(f"not a revision: {ref!r}")
-    name = f"{ref}^{{commit}}"
-    found = run(["rev-parse", "--verify", "--quiet", "--end-of-options", name], git_dir=git_dir)
-    if found.status:
-        raise NotFound(f"no revision {ref!r}", hint="name a branch or a commit")
-    commit = found.stdout.decode().strip()
-    listed = must(["ls-tree", "-r", "-z", commit], git_dir=git_dir, doing="list the files").stdout
-    blobs: dict[str, str] = {}
-    for line in listed.decode("utf-8", "surrogateescape").split("\0"):
-        about, _, path = line.partition("\t")
-        if about.startswith("100"):
-            blobs[path] = about.split()[2]
-    read = {}
-    for path in _config(blobs):
-        read[path] = must(["cat-file", "blob", blobs[path]], git_dir=git_dir, doing="read the config").stdout
-    return read
 
 
 def _cells(config: CitToml, name: str) -> list[dict[str, str]]:

@@ -11,14 +11,13 @@ import click
 from citgit.errors import NotFound, UsageError
 from citgit.flows.builds import Repository
 from citgit.flows.poll import poll
-from citgit.logs import read as logs
-from citgit.logs.clean import visible
-from citgit.logs.read import Line
 from citgit.model.build import Build
 from citgit.model.record import FirstError, Progress
 from citgit.programs.find import find_build
 from citgit.programs.wording import emit, plain
-from citgit.wiring import Clone, open_clone
+from citgit.wiring import logs
+from citgit.wiring.clone import Clone, open_clone
+from citgit.wiring.logs import Line, visible
 
 _COUNT = 20
 

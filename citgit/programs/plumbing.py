@@ -12,11 +12,11 @@ from citgit.flows.builds import Repository
 from citgit.flows.policies import fetch_policies
 from citgit.flows.poll import poll
 from citgit.flows.worker import Event, Worker
-from citgit.git.objects import init_bare
-from citgit.keys.program import signer_for
-from citgit.model.names import DEFAULT_ROOT, Refs, name
+from citgit.model.names import name
 from citgit.programs.cit import report
-from citgit.wiring import client_state, data_dir, named_actor, open_worker, worker_home
+from citgit.wiring.clone import data_dir
+from citgit.wiring.keys import named_actor, signer_for
+from citgit.wiring.worker import node_state, open_worker, worker_home
 
 Step = Callable[[Worker, Repository, argparse.Namespace], int]
 
@@ -50,11 +50,7 @@ def tell(event: Event) -> None:
 def _worker(options: argparse.Namespace) -> Worker:
     name("agent", options.agent)
     home = Path(options.home) if options.home else worker_home(options.url, f"agent:{options.agent}")
-    store = home / "state.git"
-    if not (store / "HEAD").exists():
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        init_bare(store, state_only=True)
-    team = fetch_policies(client_state(store, options.url, Refs(DEFAULT_ROOT), pinned="")).tip.team
+    team = fetch_policies(node_state(options.url, home)).tip.team
     signer = signer_for(Path(options.key) if options.key else data_dir() / "keys" / options.agent)
     actor = named_actor(team, signer, f"agent:{options.agent}")
     slots = team.agent[options.agent].slots

@@ -8,12 +8,12 @@ from pathlib import Path
 import click
 import msgspec
 
-from citgit.config.read import read_team
 from citgit.flows.enqueue import Change
 from citgit.flows.policies import fetch_policies, publish, seal_of
 from citgit.programs.init import trust
-from citgit.programs.run import revision
-from citgit.wiring import Clone, open_clone
+from citgit.wiring.checkout import revision
+from citgit.wiring.clone import Clone, open_clone
+from citgit.wiring.configs import read_team
 
 PATHS = ("team.toml", ".cit/team.toml", "agents/", "people/", "policy.toml")
 
@@ -45,7 +45,7 @@ def publish_(directory: str, reason: str) -> None:
     """Makes the protected branch's team.toml the next policy, sealed and signed."""
     clone = open_clone(Path(directory))
     chain = fetch_policies(clone.state)
-    commit, _ = revision(clone, chain.tip.team.protected)
+    commit, _ = revision(clone.git_dir, chain.tip.team.protected)
     team = read_team(_files(clone, Change(url=str(clone.git_dir), branch=chain.tip.team.protected, commit=commit)))
     publish(clone.state, clone.actor(), team, before=chain, seal=seal_of(clone.state), reason=reason)
     after = fetch_policies(clone.state)

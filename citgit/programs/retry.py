@@ -13,7 +13,7 @@ from citgit.flows.poll import poll
 from citgit.flows.writing import follow, write
 from citgit.model.record import Cause
 from citgit.programs.find import find_build
-from citgit.wiring import open_clone
+from citgit.wiring.clone import open_clone
 
 
 @click.command("retry", epilog="Example: cit retry check@main")

@@ -9,19 +9,20 @@ from pathlib import Path
 
 import click
 
-from citgit.errors import NotFound, RemoteAway, UsageError
+from citgit.errors import RemoteAway, UsageError
 from citgit.flows.chains import read_link
 from citgit.flows.enqueue import Change, Wish, enqueue_person, need_pool
 from citgit.flows.poll import poll, remembered
 from citgit.flows.state import Snapshot
 from citgit.flows.worker import Event
 from citgit.flows.writing import Draft, complain, push, resend
-from citgit.git.program import run as git
 from citgit.interfaces import Answer
 from citgit.model.names import HERE, Kind
 from citgit.model.record import Request
 from citgit.programs.follow import Follower
-from citgit.wiring import Clone, open_clone, open_worker, worker_home
+from citgit.wiring.checkout import revision
+from citgit.wiring.clone import Clone, open_clone
+from citgit.wiring.worker import open_worker, worker_home
 
 
 @click.command("run", epilog="Example: cit run check --set level=9 --follow")
@@ -49,7 +50,7 @@ def command(
     except RemoteAway as error:
         click.echo(f"{error.message}: working with what is remembered", err=True)
         snapshot = remembered(clone.state)
-    commit, branch = revision(clone, ref)
+    commit, branch = revision(clone.git_dir, ref)
     if not here and not pool and not _live(clone, snapshot, "default"):
         here = _offer(snapshot)
     if pool:
@@ -112,20 +113,6 @@ def build_here(clone: Clone, drafts: list[Draft], out: Out) -> int:
         while not follower.output() and any(worker.workshop.poll(claim) is None for claim in worker.workshop.running()):
             clone.state.clock.sleep(0.02)
         follower.output()
-
-
-def revision(clone: Clone, ref: str) -> tuple[str, str]:
-    """(commit, branch) that `ref` means in the clone. Raises NotFound."""
-    if ref.startswith("-"):
-        raise UsageError(f"not a revision: {ref!r}")
-    found = git(["rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}"], git_dir=clone.git_dir)
-    if found.status:
-        raise NotFound(f"no revision {ref!r} in {str(clone.top)!r}", hint="name a branch or a commit")
-    name = (
-        git(["rev-parse", "--abbrev-ref", "--end-of-options", ref], git_dir=clone.git_dir).stdout.decode().split("\n")
-    )
-    branch = next((one for one in reversed(name) if one and not one.startswith("--")), "")
-    return found.stdout.decode().strip(), branch if branch and branch != "HEAD" else "detached"
 
 
 def _parameters(values: tuple[str, ...]) -> dict[str, str | int | bool]:

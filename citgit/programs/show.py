@@ -16,7 +16,7 @@ from citgit.model.units import size_text
 from citgit.programs.find import find_build
 from citgit.programs.follow import status_of
 from citgit.programs.wording import agent, builtins, coloured, document, emit, label, plain, span, took, word
-from citgit.wiring import open_clone
+from citgit.wiring.clone import open_clone
 
 
 @click.command("show", epilog="Example: cit show check@main")

@@ -13,7 +13,7 @@ from citgit.model.build import Build
 from citgit.programs.find import builds, find_build, is_mine, short, title
 from citgit.programs.follow import status_of
 from citgit.programs.wording import agent, coloured, document, emit, plain, span, took, word
-from citgit.wiring import Clone, open_clone
+from citgit.wiring.clone import Clone, open_clone
 
 
 @click.command("status", epilog="Example: cit status HEAD && echo ready")

@@ -12,7 +12,7 @@ from citgit.model.build import Build, Entry
 from citgit.programs.find import builds, find_build
 from citgit.programs.show import record_line
 from citgit.programs.wording import coloured, document, emit, label, plain, word
-from citgit.wiring import open_clone
+from citgit.wiring.clone import open_clone
 
 
 @click.command("verify", epilog="Example: cit verify --all")

@@ -20,7 +20,7 @@ from citgit.model.record import Advert, Claim, Decision, Lost, Observed
 from citgit.programs.find import find_build
 from citgit.programs.show import record_line
 from citgit.programs.wording import builtins, coloured, document, emit, label, last_claim, plain, span, word
-from citgit.wiring import Clone, open_clone
+from citgit.wiring.clone import Clone, open_clone
 
 
 @dataclass(slots=True)

@@ -9,10 +9,10 @@ import click
 import msgspec
 
 from citgit.flows.control import outcome_text
-from citgit.logs.clean import visible
 from citgit.model.build import Build, Entry
 from citgit.model.record import Claim
 from citgit.programs.find import title
+from citgit.wiring.logs import visible
 
 _COLOURS = {
     "passed": "green", "reused": "green", "failed": "red", "errored": "magenta", "timed_out": "magenta",

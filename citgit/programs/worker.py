@@ -16,15 +16,11 @@ from citgit.flows.enqueue import Change, enqueue_push, supersede_older
 from citgit.flows.policies import fetch_policies
 from citgit.flows.poll import poll
 from citgit.flows.worker import Event, Worker
-from citgit.git.objects import init_bare
-from citgit.keys.generate import generate
-from citgit.keys.program import signer_for
-from citgit.machine import lock
-from citgit.model.names import DEFAULT_ROOT, Refs, name
+from citgit.model.names import DEFAULT_ROOT, name
 from citgit.rules.authority import may_speak
-from citgit.triggers.branch import BranchTrigger
-from citgit.wiring import client_state, data_dir, named_actor, open_clone, open_worker, worker_home
-from citgit.workspaces.wake import Wake
+from citgit.wiring.clone import data_dir, open_clone
+from citgit.wiring.keys import ensure_key, named_actor, signer_for
+from citgit.wiring.worker import BranchTrigger, branch_door, lock, node_state, open_worker, wake, worker_home
 
 
 @click.command("worker", epilog="Example: cit worker --agent lab1 --slots 2")
@@ -50,9 +46,8 @@ def command(
         clone = open_clone(Path(directory))
         url, root, pinned = clone.url, clone.state.refs.root, clone.state.pinned
     path = Path(key) if key else data_dir() / "keys" / agent
-    if not path.exists() and not path.with_name(path.name + ".pub").exists():
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        generate(path, agent)
+    _, made = ensure_key(path, agent)
+    if made:
         click.echo(f"made a key for agent {agent}: {path}", err=True)
     place = Path(home) if home else worker_home(url, f"agent:{agent}")
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -61,10 +56,7 @@ def command(
         raise UsageError(
             f"another worker of agent {agent!r} runs on {str(place)!r}", hint="one worker per agent and node"
         )
-    store = place / "state.git"
-    if not (store / "HEAD").exists():
-        init_bare(store, state_only=True)
-    team = fetch_policies(client_state(store, url, Refs(root), pinned=pinned)).tip.team
+    team = fetch_policies(node_state(url, place, root, pinned=pinned)).tip.team
     signer = signer_for(path)
     actor = named_actor(team, signer, f"agent:{agent}")
     worker = open_worker(
@@ -80,8 +72,8 @@ def serve(worker: Worker, place: Path, *, doors: bool, once: bool, interval: flo
     leaving: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda got, frame: _leave(leaving, got, frame))
-    door = BranchTrigger(worker.doors.sources, worker.url, place / "heads.json")
-    wake = Wake(worker.url)
+    door = branch_door(worker, place)
+    waker = wake(worker)
     worker.tell(Event("serving", "", f"{worker.actor.name} on pools {', '.join(worker.pools)}"))
     while not leaving:
         if doors:
@@ -89,7 +81,7 @@ def serve(worker: Worker, place: Path, *, doors: bool, once: bool, interval: flo
         worker.turn()
         if once and not worker.workshop.running():
             return
-        wake.wait(interval, lambda: bool(leaving) or ended(worker))
+        waker.wait(interval, lambda: bool(leaving) or ended(worker))
 
 
 def ended(worker: Worker) -> bool:

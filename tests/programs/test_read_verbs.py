@@ -16,7 +16,7 @@ from citgit.flows.poll import poll
 from citgit.interfaces import Update
 from citgit.programs.cit import main
 from citgit.programs.find import builds
-from citgit.wiring import open_clone
+from citgit.wiring.clone import open_clone
 
 CIT = """\
 [job.check]

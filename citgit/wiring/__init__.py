@@ -1,0 +1,1 @@
+"""The only package that chooses implementations: programs reach every adapter through it."""

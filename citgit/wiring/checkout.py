@@ -1,0 +1,94 @@
+"""What verbs ask git of a checkout: its revisions, its files, a commit of the config."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from citgit.config.read import cit_paths, team_paths
+from citgit.errors import NotFound, UsageError
+from citgit.git.program import must, run
+from citgit.wiring.clone import git_place, setting
+
+_LIMIT = 1 << 20
+_FOLDERS = ("jobs", ".cit", ".cit/jobs", "agents", ".cit/agents", "people", ".cit/people")
+
+
+def commit_at(git_dir: Path, ref: str) -> str:
+    """The commit that `ref` names, "" if it names none. Raises UsageError if git would read it as an option."""
+    if ref.startswith("-"):
+        raise UsageError(f"not a revision: {ref!r}", hint="name a branch or a commit")
+    name = f"{ref}^{{commit}}"
+    found = run(["rev-parse", "--verify", "--quiet", "--end-of-options", name], git_dir=git_dir)
+    return "" if found.status else found.stdout.decode().strip()
+
+
+def revision(git_dir: Path, ref: str) -> tuple[str, str]:
+    """(commit, branch) that `ref` means; the branch is "detached" where there is none. Raises NotFound."""
+    commit = commit_at(git_dir, ref)
+    if not commit:
+        raise NotFound(f"no revision {ref!r} in {str(git_dir)!r}", hint="name a branch or a commit")
+    told = run(["rev-parse", "--abbrev-ref", "--end-of-options", ref], git_dir=git_dir).stdout.decode().split("\n")
+    branch = next((one for one in reversed(told) if one and not one.startswith("--")), "")
+    return commit, branch if branch and branch != "HEAD" else "detached"
+
+
+def head_branch(git_dir: Path) -> str:
+    """The branch that is checked out; "main" where there is none."""
+    return run(["symbolic-ref", "--short", "HEAD"], git_dir=git_dir).stdout.decode().strip() or "main"
+
+
+def tracked(top: Path) -> list[str]:
+    """The files that git knows in the checkout."""
+    listed = must(["-C", str(top), "ls-files", "-z"], doing="list the files").stdout.decode("utf-8", "replace")
+    return [one for one in listed.split("\0") if one]
+
+
+def commit_files(top: Path, git_dir: Path, names: Sequence[str], message: str, person: str) -> None:
+    """Commits these files and nothing else; as `person` where git knows no identity."""
+    identity = [] if setting(git_dir, "user.email") else ["-c", f"user.name={person}", "-c", "user.email=cit"]
+    must(["-C", str(top), "add", "--", *names], doing="stage the config")
+    must(
+        [*identity, "-C", str(top), "commit", "--quiet", "--no-verify", "-m", message, "--", *names],
+        doing="commit the config",
+    )
+
+
+def config_files(directory: Path, ref: str) -> dict[str, bytes]:
+    """The config files of the working tree, or of a revision if `ref` is given. Raises UsageError, NotFound."""
+    top, git_dir = git_place(directory)
+    if ref or top == git_dir:
+        return _committed(git_dir, ref or "HEAD")
+    listed = [path.name for path in top.iterdir()]
+    for folder in _FOLDERS:
+        if (top / folder).is_dir():
+            listed += [f"{folder}/{path.name}" for path in (top / folder).iterdir()]
+    return {name: (top / name).read_bytes() for name in _config(listed) if _is_plain(top / name)}
+
+
+def _config(listed: Iterable[str]) -> list[str]:
+    names = list(listed)
+    return sorted({*cit_paths(names), *team_paths(names)})
+
+
+def _is_plain(path: Path) -> bool:
+    """A regular file of a sane size: a build reads no link either."""
+    if path.is_symlink() or not path.is_file():
+        return False
+    if path.stat().st_size > _LIMIT:
+        raise UsageError(f"config file {path.name!a} is larger than 1 MiB", hint="split it into jobs/*.toml")
+    return True
+
+
+def _committed(git_dir: Path, ref: str) -> dict[str, bytes]:
+    commit, _ = revision(git_dir, ref)
+    listed = must(["ls-tree", "-r", "-z", commit], git_dir=git_dir, doing="list the files").stdout
+    blobs: dict[str, str] = {}
+    for line in listed.decode("utf-8", "surrogateescape").split("\0"):
+        about, _, path = line.partition("\t")
+        if about.startswith("100"):
+            blobs[path] = about.split()[2]
+    read = {}
+    for path in _config(blobs):
+        read[path] = must(["cat-file", "blob", blobs[path]], git_dir=git_dir, doing="read the config").stdout
+    return read

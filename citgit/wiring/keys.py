@@ -1,0 +1,37 @@
+"""Keys: who signs, made where there is none yet, named by the policy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from citgit.errors import NotFound
+from citgit.interfaces import Signer
+from citgit.keys.generate import generate
+from citgit.keys.program import signer_for
+from citgit.keys.public import fingerprint, read_public_key
+from citgit.model.names import name
+from citgit.model.team import Team
+from citgit.rules.authority import actor_of
+
+__all__ = ["ensure_key", "fingerprint", "generate", "named_actor", "signer_for"]
+
+
+def ensure_key(path: Path, comment: str) -> tuple[str, bool]:
+    """The public key at `path`.pub, and whether it was made just now. Raises UsageError, NotFound."""
+    public = path.with_name(path.name + ".pub")
+    if path.exists() or public.exists():
+        return read_public_key(public), False
+    return generate(path, comment), True
+
+
+def named_actor(team: Team, signer: Signer, wanted: str = "") -> str:
+    """The actor that the key belongs to under a team. Raises NotFound with what to add to team.toml."""
+    found = actor_of(team, signer.public_key)
+    if found and (not wanted or found == wanted):
+        return found
+    name("agent", wanted.partition(":")[2] or "agent")
+    raise NotFound(
+        f"the key of {wanted or 'this machine'} is not in the policy",
+        hint=f"add to team.toml on the protected branch, then run 'cit policy publish':\n\n"
+        f'[agent.{wanted.partition(":")[2] or "NAME"}]\nkey = "{signer.public_key}"\npools = ["default"]\n',
+    )

@@ -1,0 +1,150 @@
+"""From a state repository to a worker: its workshop, its door, what wakes it, its lock on the node."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import os
+import secrets
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+import platformdirs
+
+from citgit.executors import TABLE
+from citgit.executors.choice import choose
+from citgit.executors.environment import Place, Subject, environment
+from citgit.flows.enqueue import Doors
+from citgit.flows.state import Actor, State
+from citgit.flows.worker import Event, Worker
+from citgit.git.journal import FileJournal
+from citgit.git.objects import init_bare
+from citgit.git.sources import Mirrors
+from citgit.interfaces import Executor, Signer
+from citgit.logs.capture import Capture
+from citgit.logs.first_error import first_error
+from citgit.logs.read import tail
+from citgit.machine import lock
+from citgit.model.names import DEFAULT_ROOT, HERE, Refs
+from citgit.model.record import Request
+from citgit.model.team import Team
+from citgit.stores.collect import collect
+from citgit.triggers.branch import BranchTrigger
+from citgit.wiring.clone import client_state, data_dir
+from citgit.wiring.configs import TomlConfigs
+from citgit.workspaces.wake import Wake
+from citgit.workspaces.workshop import Found, NodeWorkshop, Tools
+
+__all__ = ["BranchTrigger", "Wake", "branch_door", "lock", "node_state", "open_worker", "wake", "worker_home"]
+
+
+def state_dir() -> Path:
+    """Where workers keep mirrors, workspaces, attempts and journals."""
+    return Path(os.environ.get("CITGIT_HOME") or platformdirs.user_state_dir("citgit"))
+
+
+def node_state(url: str, home: Path, root: str = DEFAULT_ROOT, *, pinned: str = "") -> State:
+    """A client of the state repository at `url` whose objects and memory are below `home`, made if missing."""
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    store = home / "state.git"
+    if not (store / "HEAD").exists():
+        init_bare(store, state_only=True)
+    return client_state(store, url, Refs(root), pinned=pinned)
+
+
+def branch_door(worker: Worker, home: Path) -> BranchTrigger:
+    """The worker's door: what it remembers of the branches it saw is below `home`."""
+    return BranchTrigger(worker.doors.sources, worker.url, home / "heads.json")
+
+
+def wake(worker: Worker) -> Wake:
+    """What wakes the worker before its next poll is due."""
+    return Wake(worker.url)
+
+
+def executors(hidden: Sequence[Path] = ()) -> dict[str, Executor]:
+    """The executors of this node by name."""
+    from citgit.executors.bwrap import bwrap
+
+    found: dict[str, Executor] = {key: make(Capture()) for key, make in TABLE.items() if key != "bwrap"}
+    found["bwrap"] = bwrap(Capture(), hidden)
+    return found
+
+
+def open_worker(
+    url: str,
+    home: Path,
+    actor_name: str,
+    signer: Signer,
+    *,
+    pools: Sequence[str] = (),
+    slots: int = 1,
+    source: str = "",
+    team: Team | None = None,
+    tell: Callable[[Event], None] = lambda event: None,
+    root: str = DEFAULT_ROOT,
+    pinned: str = "",
+) -> Worker:
+    """A worker for the state repository at `url`, all of whose files are below `home`."""
+    state = node_state(url, home, root, pinned=pinned)
+    sources = Mirrors(home / "mirrors")
+    tools = Tools(environment=_environment, choose=_choose, collect=_collect, tail=_tail, first_error=first_error)
+    here = source or url
+    workshop = NodeWorkshop(home, here, sources, executors([data_dir()]), tools)
+    agent = team.agent.get(actor_name.removeprefix("agent:")) if team else None
+    own = actor_name.startswith("person:")
+    return Worker(
+        state=state,
+        actor=Actor(name=actor_name, signer=signer, journal=FileJournal(home / "journal")),
+        doors=Doors(sources=sources, configs=TomlConfigs()), workshop=workshop, url=here,
+        pools=list(pools) or (list(agent.pools) if agent else [HERE]), boot=_boot(), node=socket.gethostname(),
+        slots=slots, labels=agent.labels if agent else (), own=own, tell=tell,
+    )  # fmt: skip
+
+
+def worker_home(url: str, actor_name: str) -> Path:
+    """Where the worker of an actor for a state repository keeps its files."""
+    digest = hashlib.sha256(f"{url}\n{actor_name}".encode()).hexdigest()[:16]
+    return state_dir() / "workers" / f"{actor_name.replace(':', '-')}-{digest}"
+
+
+def _boot() -> str:
+    return secrets.token_hex(8)
+
+
+def _environment(
+    *, request: Request, build: str, claim: str, attempt: int, workspace: Path, home: Path, tmp: Path, node: str
+) -> dict[str, str]:
+    subject = Subject(
+        build=build, job=request.job, branch=request.branch, commit=request.sources[0].commit, cell=request.cell,
+        parameters=request.parameters,
+    )  # fmt: skip
+    place = Place(
+        claim=claim,
+        node=node,
+        cpus=os.cpu_count() or 1,
+        user=getpass.getuser(),
+        workspace=str(workspace),
+        home=str(home),
+        temporary=str(tmp),
+    )
+    wanted = request.definition.env
+    # the matrix and the parameters reach the command through the subject, under the names that are reserved for them
+    plain = {key: value for key, value in wanted.set.items() if not key.startswith("CIT_")}
+    made = environment(subject, place, msgspec.structs.replace(wanted, set=plain), os.environ)
+    return {"PATH": os.environ.get("PATH", made["PATH"]), **made} if "PATH" not in plain else made
+
+
+def _choose(known: Mapping[str, Executor], wanted: str, own: bool) -> str:
+    return choose(known, wanted, own=own)
+
+
+def _collect(workspace: Path, directory: Path, request: Request) -> Found:
+    kept = collect(workspace, directory / "artifacts", request.definition.keep)
+    return Found(artifacts=kept.artifacts, tests=kept.tests, missing=kept.missing)
+
+
+def _tail(log: Path) -> tuple[str, ...]:
+    return tuple(line.text[:400] for line in tail(log, 20))
