@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 from citgit.errors import BadName
 
@@ -141,14 +142,18 @@ class Refs:
 
     def parse(self, ref: str) -> Place | None:
         """What `ref` holds; None for anything that this protocol does not define."""
-        if not ref.startswith(self.root):
-            return None
-        head, *rest = ref[len(self.root) :].split("/")
-        try:
-            kind = Kind(head)
-        except ValueError:
-            return None
-        shape = [check for check in _SHAPE[kind] if check is not None]
-        if len(rest) != len(shape) or not all(check(part) for check, part in zip(shape, rest, strict=True)):
-            return None
-        return Place(kind, rest[0] if len(rest) == 2 else "", rest[-1] if rest else "")
+        return _place(ref[len(self.root) :]) if ref.startswith(self.root) else None
+
+
+@lru_cache(maxsize=1 << 14)
+def _place(path: str) -> Place | None:
+    # cached: one turn of a worker asks for each ref many times, and what a name says never changes
+    head, *rest = path.split("/")
+    try:
+        kind = Kind(head)
+    except ValueError:
+        return None
+    shape = [check for check in _SHAPE[kind] if check is not None]
+    if len(rest) != len(shape) or not all(check(part) for check, part in zip(shape, rest, strict=True)):
+        return None
+    return Place(kind, rest[0] if len(rest) == 2 else "", rest[-1] if rest else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from json.encoder import encode_basestring_ascii as _quoted
 from typing import Any, NoReturn
 
 from citgit.errors import BadRecord
@@ -25,8 +26,7 @@ def dumps(document: Any) -> str:
 
 def text(document: Any) -> str:
     """As `dumps`, without the limit on length: for payload files. Raises BadRecord."""
-    _check(document)
-    return json.dumps(document, ensure_ascii=True, sort_keys=True, indent=2, allow_nan=False)
+    return _written(document, "\n", 0)
 
 
 def loads(data: str) -> Any:
@@ -54,29 +54,41 @@ def loads(data: str) -> Any:
     return document
 
 
-def _check(value: Any, depth: int = 0) -> None:
+# json.dumps(ensure_ascii=True, sort_keys=True, indent=2) gives the same text, but indents in Python, in five times
+# the time, after a walk of its own over the document for the checks. A reader does this for every record.
+def _written(value: Any, line: str, depth: int) -> str:
     if depth > 64:
         raise BadRecord("document is nested too deeply", rule="depth")
     match value:
-        case None | bool():
-            pass
+        case str():
+            return _string(value)
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
         case int():
             if not -_LIMIT <= value <= _LIMIT:
                 raise BadRecord(f"integer beyond 2^53: {str(value)[:40]}", rule="integer")
-        case str():
-            if any("\ud800" <= char <= "\udfff" for char in value):
-                raise BadRecord("lone surrogate in a string", rule="surrogate")
+            return int.__repr__(value)
         case dict():
-            for key, item in value.items():
+            for key in value:
                 if not isinstance(key, str):
                     raise BadRecord(f"key is not a string: {key!r}", rule="key")
-                _check(key, depth + 1)
-                _check(item, depth + 1)
+            inner = line + "  "
+            items = [f"{_string(key)}: {_written(value[key], inner, depth + 1)}" for key in sorted(value)]
+            return "{" + inner + ("," + inner).join(items) + line + "}" if items else "{}"
         case list() | tuple():
-            for item in value:
-                _check(item, depth + 1)
+            inner = line + "  "
+            items = [_written(item, inner, depth + 1) for item in value]
+            return "[" + inner + ("," + inner).join(items) + line + "]" if items else "[]"
         case _:
             raise BadRecord(f"not a JSON value: {type(value).__name__}", rule="type")
+
+
+def _string(value: str) -> str:
+    if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
+        raise BadRecord("lone surrogate in a string", rule="surrogate")
+    return _quoted(value)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
