@@ -47,12 +47,13 @@ class Wish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A request that exists now: `new` is False if another door was first."""
+    """A request: `new` is False if another door was first; `kept` if the host was away, so that it waits here."""
 
     build: str
     pool: str
     job: str
     new: bool
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,9 +264,12 @@ def _trigger(
         ref = state.refs.build(pool, build)
         made = follow(state, actor, repository.snapshot, request, ref=ref, build=build, parent=None)
         pushed = push(state, actor, [made])[0]
-        if pushed.answer is not Answer.STALE:
+        if pushed.answer is Answer.DENIED:
             complain(pushed)
-        return Asked(build=build, pool=pool, job=first.request.job, new=pushed.answer is Answer.DONE)
+        return Asked(
+            build=build, pool=pool, job=first.request.job, new=pushed.answer is Answer.DONE,
+            kept=pushed.answer is Answer.UNKNOWN,
+        )  # fmt: skip
     raise TryAgain(f"job {first.request.job!r} was asked for a thousand times at this revision")
 
 

@@ -9,7 +9,7 @@ from citgit.flows.chains import descends
 from citgit.flows.folders import archived_tip
 from citgit.flows.policies import read_policies
 from citgit.flows.state import Snapshot, State
-from citgit.interfaces import Oid
+from citgit.interfaces import Entrusted, Oid
 from citgit.model.names import Kind
 
 
@@ -66,10 +66,16 @@ def compare(state: State, found: dict[str, Oid], prefixes: tuple[str, ...], alar
     return Snapshot(tips=found, policies=read_policies(state, policy), alarms=tuple(alarms))
 
 
-def remembered(state: State) -> Snapshot:
-    """The last known state, for when the host is away. Raises NotFound if nothing is known yet."""
-    memory = state.tips.load()
+def remembered(state: State, waiting: Iterable[Entrusted] = ()) -> Snapshot:
+    """The last known state and the records that wait to be pushed, for when the host is away.
+
+    Raises NotFound if nothing is known yet.
+    """
+    memory = dict(state.tips.load())
+    for entry in waiting:
+        if memory.get(entry.ref) == entry.old:
+            memory[entry.ref] = entry.new
     policy = memory.get(state.refs.policy)
     if policy is None:
         raise NotFound("nothing is known of the state repository yet", hint="run 'cit status' when the host is back")
-    return Snapshot(tips=memory, policies=read_policies(state, policy))
+    return Snapshot(tips=memory, policies=read_policies(state, policy), away=True)

@@ -45,11 +45,13 @@ class Snapshot:
     """The refs as fetched, the policy they are judged by, and what is wrong with the host.
 
     `alarms` name rewound, vanished and foreign refs; a listed ref is as it was remembered, not as it is.
+    `away`: the host did not answer, all of this is from memory.
     """
 
     tips: Mapping[str, Oid]
     policies: PolicyChain
     alarms: tuple[str, ...] = ()
+    away: bool = False
 
     def of(self, refs: Refs, kind: Kind, group: str = "") -> dict[str, Oid]:
         """The refs of one kind, and of one pool, agent or person if `group` is given."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from citgit.errors import CitError, Refused, RemoteAway, TryAgain
 from citgit.flows.chains import descends
 from citgit.flows.state import Actor, Snapshot, State
-from citgit.interfaces import Answer, Entrusted, Oid, Pushed, Update
+from citgit.interfaces import Answer, Entrusted, Journal, Oid, Pushed, Update
 from citgit.model.build import Build
 from citgit.model.record import Body, Seen
 from citgit.records import commit as commits
@@ -66,8 +66,15 @@ def follow(
 
 def write(state: State, actor: Actor, drafts: Sequence[Draft]) -> None:
     """Pushes drafts that must all get through. Raises TryAgain, Refused for the first that did not."""
-    for pushed in push(state, actor, drafts):
+    answers = push(state, actor, drafts)
+    remember(state, answers)
+    for pushed in answers:
         complain(pushed)
+
+
+def remember(state: State, answers: Sequence[Pushed]) -> None:
+    """Remembers what was just written: a host that loses it is noticed, and it is known while the host is away."""
+    state.tips.save({one.update.ref: one.update.new for one in answers if one.answer is Answer.DONE})
 
 
 def complain(pushed: Pushed) -> None:
@@ -96,18 +103,18 @@ def push(state: State, actor: Actor, drafts: Sequence[Draft]) -> list[Pushed]:
     return settled
 
 
-def resend(state: State, actor: Actor) -> list[Pushed]:
+def resend(state: State, journal: Journal) -> list[tuple[Entrusted, Pushed]]:
     """Pushes what the journal holds, oldest first, each on its own; what is settled leaves the journal."""
     answers = []
-    for entry in actor.journal.entries():
+    for entry in journal.entries():
         for data in entry.commits:
             state.objects.write("commit", data)
         answer = state.remote.push([Update(entry.ref, entry.old, entry.new)])[0]
         if answer.answer in (Answer.UNKNOWN, Answer.STALE):
             answer = _resolve(state, answer)
         if answer.answer is not Answer.UNKNOWN:
-            actor.journal.settle(entry.new)
-        answers.append(answer)
+            journal.settle(entry.new)
+        answers.append((entry, answer))
     return answers
 
 

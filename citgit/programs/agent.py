@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
-from citgit.flows.builds import Repository
-from citgit.flows.poll import poll
 from citgit.model.names import Kind
+from citgit.programs.reach import reach
 from citgit.programs.why import offers
 from citgit.programs.wording import builtins, emit, plain, span
 from citgit.wiring.clone import open_clone
@@ -25,7 +24,7 @@ def command() -> None:
 def list_agents(directory: str, as_json: bool) -> None:
     """Lists the agents of the policy: their pools, what they hold, what they last offered."""
     clone = open_clone(Path(directory))
-    repository = Repository(clone.state, poll(clone.state))
+    repository = reach(clone)
     team = repository.snapshot.policies.tip.team
     found = offers(clone, repository)
     now = clone.state.clock.now()

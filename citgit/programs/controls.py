@@ -7,18 +7,17 @@ from pathlib import Path
 
 import click
 
-from citgit.flows.builds import Repository
 from citgit.flows.control import control, outcome_text
-from citgit.flows.poll import poll
 from citgit.model.record import Body
 from citgit.programs.find import find_build
+from citgit.programs.reach import reach
 from citgit.wiring.clone import open_clone
 
 
 def act(directory: str, build: str, body: Body, as_json: bool) -> None:
     """Pushes a control record to the build that the person means, and says what became of it."""
     clone = open_clone(Path(directory))
-    repository = Repository(clone.state, poll(clone.state))
+    repository = reach(clone)
     found = find_build(repository, clone, build)
     after = control(clone.state, clone.actor(), repository, found, body)
     if as_json:

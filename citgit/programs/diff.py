@@ -8,10 +8,9 @@ from typing import Any
 
 import click
 
-from citgit.flows.builds import Repository
-from citgit.flows.poll import poll
 from citgit.model.build import Build
 from citgit.programs.find import find_build
+from citgit.programs.reach import reach
 from citgit.programs.wording import agent, builtins, emit, label, plain, word
 from citgit.wiring.clone import open_clone
 
@@ -28,7 +27,7 @@ def command(ctx: click.Context, first: str, second: str, directory: str, as_json
     The exit status is 0 if only the duration differs, else 1.
     """
     clone = open_clone(Path(directory))
-    repository = Repository(clone.state, poll(clone.state))
+    repository = reach(clone)
     one, other = (find_build(repository, clone, text) for text in (first, second))
     left, right = facts(one), facts(other)
     differing = {

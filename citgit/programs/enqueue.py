@@ -1,7 +1,8 @@
 """`cit-enqueue`: the doors' program: reads pushes from stdin, asks for what they start.
 
 stdin: lines "OLD NEW REF" (as git gives them to post-receive), or, with --pre-push, "REF NEW REMOTE_REF OLD".
-Exit: 0 done · 2 a config with faults · 3 refused · 75 the state repository is away.
+Exit: 0 asked, known already, or kept here until the host is back · 2 a config with faults · 3 refused · 75 the
+state repository is away and was never seen from here.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from citgit.flows.builds import Repository
 from citgit.flows.enqueue import Change, enqueue_push, supersede_older
 from citgit.flows.poll import poll
 from citgit.programs.cit import report
-from citgit.wiring.clone import open_clone, setting
+from citgit.programs.reach import reach
+from citgit.wiring.clone import Clone, open_clone, setting
 from citgit.wiring.keys import named_actor, signer_for
 
 _NONE = "0" * 40
@@ -36,8 +38,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--pre-push", action="store_true", help="stdin is that of git's pre-push hook")
     options = parser.parse_args(argv)
     try:
-        for old, new, branch in _pushes(sys.stdin, pre_push=options.pre_push):
-            _enqueue(options, old, new, branch)
+        clone = open_clone(Path(options.directory))
+        pushes = list(_pushes(sys.stdin, pre_push=options.pre_push))
+        repository = reach(clone)
+        if pushes:
+            _enqueue(clone, repository, options, pushes)
     except CitError as error:
         return report("cit-enqueue", error)
     return 0
@@ -53,22 +58,25 @@ def _pushes(lines: Iterator[str], *, pre_push: bool) -> Iterator[tuple[str, str,
             yield old, new, ref.removeprefix("refs/heads/")
 
 
-def _enqueue(options: argparse.Namespace, old: str, new: str, branch: str) -> None:
-    clone = open_clone(Path(options.directory))
+def _enqueue(
+    clone: Clone, repository: Repository, options: argparse.Namespace, pushes: list[tuple[str, str, str]]
+) -> None:
     key = options.key or setting(clone.git_dir, "citgit.hookKey") or str(clone.key or "")
     if not key:
         raise NotFound("no key to sign requests with", hint="git config citgit.hookKey PATH, or run 'cit init'")
     signer = signer_for(Path(key))
-    repository = Repository(clone.state, poll(clone.state))
     actor = clone.actor_as(named_actor(repository.snapshot.policies.tip.team, signer), signer)
-    change = Change(url=str(clone.git_dir), branch=branch, commit=new, old=old if old != _NONE else None)
-    for asked in enqueue_push(
-        clone.state, actor, repository, clone.doors, change, principal=options.principal, pushed_by=options.pushed_by
-    ):
-        print(f"cit: {asked.job} on {branch}: {'queued' if asked.new else 'known'} {asked.build}")
-        if asked.new:
-            after = Repository(clone.state, poll(clone.state))
-            supersede_older(clone.state, actor, after, after.find(asked.build))
+    for old, new, branch in pushes:
+        change = Change(url=str(clone.git_dir), branch=branch, commit=new, old=old if old != _NONE else None)
+        for asked in enqueue_push(
+            clone.state, actor, repository, clone.doors, change, principal=options.principal,
+            pushed_by=options.pushed_by,
+        ):  # fmt: skip
+            word = "kept here until the host is back:" if asked.kept else "queued" if asked.new else "known"
+            print(f"cit: {asked.job} on {branch}: {word} {asked.build}")
+            if asked.new:
+                after = Repository(clone.state, poll(clone.state))
+                supersede_older(clone.state, actor, after, after.find(asked.build))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from citgit.flows.poll import poll
 from citgit.model.build import Build
 from citgit.model.record import FirstError, Progress
 from citgit.programs.find import find_build
+from citgit.programs.reach import reach
 from citgit.programs.wording import emit, plain
 from citgit.wiring import logs
 from citgit.wiring.clone import Clone, open_clone
@@ -39,7 +40,7 @@ def command(
         raise UsageError("--follow and --failed do not go together", hint="leave one of them out")
     wanted = _pattern(pattern)
     clone = open_clone(Path(directory))
-    found = find_build(Repository(clone.state, poll(clone.state)), clone, build)
+    found = find_build(reach(clone), clone, build)
     if follow:
         found = _until_there(clone, found)
     root = local_log(found)

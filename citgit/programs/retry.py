@@ -8,11 +8,10 @@ import click
 import msgspec
 
 from citgit.errors import NotFound
-from citgit.flows.builds import Repository
-from citgit.flows.poll import poll
 from citgit.flows.writing import follow, write
 from citgit.model.record import Cause
 from citgit.programs.find import find_build
+from citgit.programs.reach import reach
 from citgit.wiring.clone import open_clone
 
 
@@ -22,7 +21,7 @@ from citgit.wiring.clone import open_clone
 def command(build: str, directory: str) -> None:
     """Asks for a new build with the same job, revisions and parameters."""
     clone = open_clone(Path(directory))
-    repository = Repository(clone.state, poll(clone.state))
+    repository = reach(clone)
     old = find_build(repository, clone, build)
     if old.request is None:
         raise NotFound(f"build {old.id} has no valid request")

@@ -12,17 +12,19 @@ import click
 from citgit.errors import RemoteAway, UsageError
 from citgit.flows.chains import read_link
 from citgit.flows.enqueue import Change, Wish, enqueue_person, need_pool
-from citgit.flows.poll import poll, remembered
 from citgit.flows.state import Snapshot
 from citgit.flows.worker import Event
-from citgit.flows.writing import Draft, complain, push, resend
+from citgit.flows.writing import Draft, complain, push, remember
 from citgit.interfaces import Answer
 from citgit.model.names import HERE, Kind
 from citgit.model.record import Request
 from citgit.programs.follow import Follower
+from citgit.programs.reach import reach
 from citgit.wiring.checkout import revision
 from citgit.wiring.clone import Clone, open_clone
 from citgit.wiring.worker import open_worker, worker_home
+
+KEEP = "'cit run --pool default' keeps a request here, to be pushed when the host is back"
 
 
 @click.command("run", epilog="Example: cit run check --set level=9 --follow")
@@ -44,14 +46,11 @@ def command(
     """Asks for a build of HEAD, or of --ref; without JOB for all jobs of its cit.toml."""
     clone = open_clone(Path(directory))
     actor = clone.actor()
-    try:
-        resend(clone.state, actor)
-        snapshot = poll(clone.state)
-    except RemoteAway as error:
-        click.echo(f"{error.message}: working with what is remembered", err=True)
-        snapshot = remembered(clone.state)
+    snapshot = reach(clone).snapshot
+    if here and snapshot.away:
+        raise RemoteAway("a build here records its claim and result at the host, and that is away", hint=KEEP)
     commit, branch = revision(clone.git_dir, ref)
-    if not here and not pool and not _live(clone, snapshot, "default"):
+    if not here and not pool and not snapshot.away and not _live(clone, snapshot, "default"):
         here = _offer(snapshot)
     if pool:
         need_pool(snapshot, pool)
@@ -60,14 +59,19 @@ def command(
     )  # fmt: skip
     change = Change(url=str(clone.git_dir), branch=branch, commit=commit)
     drafts = enqueue_person(clone.state, actor, snapshot, clone.doors, change, wish)
-    out = Out(as_json)
-    for draft, answer in zip(drafts, push(clone.state, actor, drafts), strict=True):
+    out, kept = Out(as_json), False
+    answers = push(clone.state, actor, drafts)
+    remember(clone.state, answers)
+    for draft, answer in zip(drafts, answers, strict=True):
         build = draft.ref.rpartition("/")[2]
         if answer.answer is Answer.UNKNOWN:
             out.say("kept", build, "the host is away: it is pushed by the next cit command that reaches it")
+            kept = True
             continue
         complain(answer)
         out.say("queued", build, f"{draft.ref.split('/')[-2]}: {_subject(clone, draft)}")
+    if kept:
+        ctx.exit(75)
     if here:
         ctx.exit(build_here(clone, drafts, out))
     if follow:

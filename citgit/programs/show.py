@@ -8,13 +8,12 @@ from pathlib import Path
 
 import click
 
-from citgit.flows.builds import Repository
-from citgit.flows.poll import poll
 from citgit.model.build import Build, Entry
 from citgit.model.record import Request, Result
 from citgit.model.units import size_text
 from citgit.programs.find import find_build
 from citgit.programs.follow import status_of
+from citgit.programs.reach import reach
 from citgit.programs.wording import agent, builtins, coloured, document, emit, label, plain, span, took, word
 from citgit.wiring.clone import open_clone
 
@@ -27,7 +26,7 @@ from citgit.wiring.clone import open_clone
 def command(ctx: click.Context, build: str, directory: str, as_json: bool) -> None:
     """Shows one build; the exit status is that of 'cit status BUILD'."""
     clone = open_clone(Path(directory))
-    repository = Repository(clone.state, poll(clone.state))
+    repository = reach(clone)
     found = find_build(repository, clone, build)
     if as_json:
         emit(

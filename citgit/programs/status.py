@@ -7,11 +7,10 @@ from pathlib import Path
 
 import click
 
-from citgit.flows.builds import Repository
-from citgit.flows.poll import poll
 from citgit.model.build import Build
 from citgit.programs.find import builds, find_build, is_mine, short, title
 from citgit.programs.follow import status_of
+from citgit.programs.reach import reach
 from citgit.programs.wording import agent, coloured, document, emit, plain, span, took, word
 from citgit.wiring.clone import Clone, open_clone
 
@@ -30,7 +29,7 @@ def command(ctx: click.Context, build: str, directory: str, everybody: bool, cou
     superseded or skipped, 75 not over yet.
     """
     clone = open_clone(Path(directory))
-    repository = Repository(clone.state, poll(clone.state))
+    repository = reach(clone)
     if build:
         found = find_build(repository, clone, build)
         _print(clone, [found], as_json)

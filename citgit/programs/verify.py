@@ -6,10 +6,9 @@ from pathlib import Path
 
 import click
 
-from citgit.flows.builds import Repository
-from citgit.flows.poll import poll
 from citgit.model.build import Build, Entry
 from citgit.programs.find import builds, find_build
+from citgit.programs.reach import reach
 from citgit.programs.show import record_line
 from citgit.programs.wording import coloured, document, emit, label, plain, word
 from citgit.wiring.clone import open_clone
@@ -28,7 +27,7 @@ def command(ctx: click.Context, build: tuple[str, ...], directory: str, everythi
     a record is bad, a chain is broken, or a ref was rewound or vanished.
     """
     clone = open_clone(Path(directory))
-    repository = Repository(clone.state, poll(clone.state))
+    repository = reach(clone)
     if everything:
         chosen = list(builds(repository))
     else:

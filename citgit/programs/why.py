@@ -13,11 +13,11 @@ from citgit.errors import CitError, NotYet
 from citgit.flows.builds import Repository
 from citgit.flows.chains import LONGEST, read_link
 from citgit.flows.claims import upstream, why
-from citgit.flows.poll import poll
 from citgit.model.build import Build, Entry
 from citgit.model.names import HERE, Kind
 from citgit.model.record import Advert, Claim, Decision, Lost, Observed
 from citgit.programs.find import find_build
+from citgit.programs.reach import reach
 from citgit.programs.show import record_line
 from citgit.programs.wording import builtins, coloured, document, emit, label, last_claim, plain, span, word
 from citgit.wiring.clone import Clone, open_clone
@@ -38,7 +38,7 @@ class Reasons:
 def command(build: str, directory: str, as_json: bool) -> None:
     """Explains why a build waits, runs where it runs, or ended as it did."""
     clone = open_clone(Path(directory))
-    repository = Repository(clone.state, poll(clone.state))
+    repository = reach(clone)
     found = find_build(repository, clone, build)
     reasons = explain(clone, repository, found)
     void = [entry for entry in found.entries if entry.void]

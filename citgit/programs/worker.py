@@ -10,7 +10,7 @@ from types import FrameType
 
 import click
 
-from citgit.errors import CitError, TryAgain, UsageError
+from citgit.errors import CitError, RemoteAway, TryAgain, UsageError
 from citgit.flows.builds import Repository
 from citgit.flows.enqueue import Change, enqueue_push, supersede_older
 from citgit.flows.policies import fetch_policies
@@ -100,6 +100,8 @@ def look(worker: Worker, door: BranchTrigger) -> None:
                 continue
             change = Change(url=worker.url, branch=branch, commit=new, old=old)
             for asked in enqueue_push(worker.state, worker.actor, repository, worker.doors, change, principal="push"):
+                if asked.kept:
+                    raise RemoteAway(f"{worker.url!r} did not answer: {branch!r} is looked at again")
                 if asked.new:
                     worker.tell(Event("queued", asked.build, f"{asked.job} on {branch} (door: worker)"))
                     after = Repository(worker.state, poll(worker.state))

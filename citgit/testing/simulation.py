@@ -252,7 +252,7 @@ class Trace:
                         self.accepted.add(answer.update.ref.rpartition("/")[2])
                 self.switch()
             while actor.journal.entries():
-                for answer in resend(state, actor):
+                for _, answer in resend(state, actor.journal):
                     if answer.answer is Answer.DONE:
                         self.accepted.add(answer.update.ref.rpartition("/")[2])
                 self.switch()

@@ -1,0 +1,50 @@
+"""Reaches the state repository for a verb: what waits here goes out; without the host, what is remembered counts."""
+
+from __future__ import annotations
+
+import click
+
+from citgit.errors import RemoteAway
+from citgit.flows.builds import Repository
+from citgit.flows.poll import poll, remembered
+from citgit.flows.writing import resend
+from citgit.interfaces import Answer, Entrusted, Pushed
+from citgit.wiring.clone import Clone
+
+
+def reach(clone: Clone) -> Repository:
+    """The repository as the host has it; as it is remembered, with a word to the person, while the host is away.
+
+    Records that were signed here while it was away are pushed first, and the person is told what came of them.
+    Raises NotFound, Refused.
+    """
+    waiting = clone.journal.entries()
+    try:
+        snapshot = poll(clone.state)
+    except RemoteAway as error:
+        click.echo(f"the host is away, this is what is remembered: {error.message}", err=True)
+        if waiting:
+            click.echo(f"{_counted(waiting)} kept here, to be pushed by the next cit command that reaches it", err=True)
+        return Repository(clone.state, remembered(clone.state, waiting))
+    if not waiting:
+        return Repository(clone.state, snapshot)
+    for entry, pushed in resend(clone.state, clone.journal):
+        click.echo(_told(entry, pushed), err=True)
+    return Repository(clone.state, poll(clone.state))
+
+
+def _counted(waiting: list[Entrusted]) -> str:
+    return f"1 record ({waiting[0].kind}) is" if len(waiting) == 1 else f"{len(waiting)} records are"
+
+
+def _told(entry: Entrusted, pushed: Pushed) -> str:
+    what = f"{entry.kind} of {entry.ref.rpartition('/')[2]}, kept here"
+    match pushed.answer:
+        case Answer.DONE:
+            return f"{what}: pushed now"
+        case Answer.STALE:
+            return f"{what}: came too late, the host has gone on without it"
+        case Answer.DENIED:
+            return f"{what}: refused by the host: {pushed.message.strip()[-300:]}"
+        case Answer.UNKNOWN:
+            return f"{what}: no answer yet, still kept"

@@ -1,0 +1,93 @@
+"""A person's checkout for tests of verbs: a made-up identity, an empty HOME, verbs run in this process."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from citgit.programs.cit import main
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a verb ended, and what it said."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def documents(self) -> list[dict[str, Any]]:
+        """The JSON documents, one per line; each must say its version."""
+        found = [json.loads(line) for line in self.out.splitlines()]
+        assert all(one["version"] == 1 for one in found)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """anna's checkout at `top`; its origin, a bare repository, at `bare`."""
+
+    top: Path
+    bare: Path
+    capsys: pytest.CaptureFixture[str]
+
+    def git(self, *argv: str) -> str:
+        """git in the checkout."""
+        done = subprocess.run(["git", "-C", str(self.top), *argv], check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def commit(self, message: str, **files: str) -> str:
+        """Writes files (`cit_toml` is cit.toml), commits everything; the commit."""
+        for name, text in files.items():
+            (self.top / name.replace("_", ".")).write_text(text)
+        self.git("add", "--all")
+        self.git("commit", "-q", "--allow-empty", "-m", message)
+        return self.git("rev-parse", "HEAD").strip()
+
+    def cit(self, *argv: str, status: int | None = 0) -> Answer:
+        """A verb in the checkout, which must end with `status` (None: with any)."""
+        self.capsys.readouterr()
+        where = argv.index("--") if "--" in argv else len(argv)
+        ended = main([*argv[:where], "-C", str(self.top), *argv[where:]])
+        out, err = self.capsys.readouterr()
+        assert status is None or ended == status, (argv, ended, out, err)
+        return Answer(ended, out, err)
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """The host is away meanwhile."""
+        gone = self.bare.with_name("gone")
+        self.bare.rename(gone)
+        try:
+            yield
+        finally:
+            gone.rename(self.bare)
+
+
+def make_site(
+    home: Path, patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], cit_toml: str, *init: str
+) -> Site:
+    """A checkout whose one commit holds cit.toml, pushed to a bare origin that keeps the state, made ready by init."""
+    for key, value in {
+        "HOME": str(home), "CITGIT_HOME": str(home / "citgit"), "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_AUTHOR_NAME": "anna", "GIT_AUTHOR_EMAIL": "anna@example.org", "GIT_COMMITTER_NAME": "anna",
+        "GIT_COMMITTER_EMAIL": "anna@example.org",
+    }.items():  # fmt: skip
+        patch.setenv(key, value)
+    site = Site(home / "project", home / "project.git", capsys)
+    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(site.bare)], check=True)
+    subprocess.run(["git", "init", "-q", "-b", "main", str(site.top)], check=True)
+    site.git("remote", "add", "origin", str(site.bare))
+    site.commit("first", cit_toml=cit_toml)
+    site.cit("init", "--name", "anna", *init)
+    site.git("push", "-q", "origin", "main")
+    return site
