@@ -91,6 +91,21 @@ class Sshd:
             f" -o StrictHostKeyChecking=accept-new -o UserKnownHostsFile={self._folder}/known_hosts -o LogLevel=ERROR"
         )
 
+    def log(self) -> str:
+        """What the server has logged."""
+        return (self._folder / "log").read_text()
+
+    def program_folder(self) -> Path:
+        """A folder for PATH: its `ssh` is the real one with a user configuration that logs in here."""
+        folder = self._folder / "bin"
+        if not folder.exists():
+            folder.mkdir()
+            real = shutil.which("ssh")
+            options = self.command.removeprefix("ssh -F /dev/null")
+            (folder / "ssh").write_text(f'#!/bin/sh\nexec {real} -F /dev/null {options} "$@"\n')
+            (folder / "ssh").chmod(0o755)
+        return folder
+
     def give(self, path: Path, user: str) -> None:
         """Makes `user` the owner of everything below `path`."""
         _run("chown", "-R", f"{user}:", "--", str(path))

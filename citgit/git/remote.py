@@ -5,7 +5,8 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -50,18 +51,28 @@ _MISSING = re.compile(
 class GitRemote:
     """The state repository at `url`; its objects come into, and are pushed from, the repository `git_dir`.
 
-    `timeout` (seconds) bounds one fetch or push.
+    `timeout` (seconds) bounds one fetch or push; `environment` is asked before each for what git needs besides.
     """
 
-    def __init__(self, git_dir: Path, url: str, root: str = DEFAULT_ROOT, *, timeout: float = 120.0) -> None:
+    def __init__(
+        self,
+        git_dir: Path,
+        url: str,
+        root: str = DEFAULT_ROOT,
+        *,
+        timeout: float = 120.0,
+        environment: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
         self._git_dir = git_dir
         self._url = check_url(url)
         self._root = root
         self._timeout = timeout
+        self._environment = environment
         digest = hashlib.sha256(url.encode("utf-8", "surrogateescape")).hexdigest()[:12]
         # Each host has its own staging: what one of them lacks must not be pruned from another's.
         self._staging = f"{SEEN}new/{digest}/"
         self._lock = common_dir(git_dir) / f"cit-fetch-{digest}.lock"
+        self._listed: tuple[bytes, dict[str, Oid]] = (b"", {})
 
     @property
     def url(self) -> str:
@@ -75,7 +86,7 @@ class GitRemote:
                 raise Bug(f"not a ref or prefix under {self._root!r}: {prefix[:200]!a}")
         if not prefixes:
             return {}
-        with self._alone():
+        with self._alone() as before:
             output = self._fetch(prefixes)
             if output.status and not output.timed_out and self._staging in output.stderr:
                 # A conflict with what earlier fetches left (a ref that became a folder, a lock of a killed git):
@@ -84,7 +95,13 @@ class GitRemote:
                 output = self._fetch(prefixes)
             if output.status and not self._harmless(output):
                 raise self._unread(output)
-            return self._staged(prefixes)
+            # git prints a line for each ref that it changed: mostly there is none, and one process less to start
+            if not before or before != self._listed[0] or output.status or " -> " in output.stderr:
+                self._listed = secrets.token_bytes(16), self._staged()
+            self._lock.write_bytes(self._listed[0])
+            found = self._listed[1]
+        whole = tuple(prefix for prefix in prefixes if prefix.endswith("/"))
+        return {ref: oid for ref, oid in found.items() if ref in prefixes or (whole and ref.startswith(whole))}
 
     def push(self, updates: Sequence[Update]) -> list[Pushed]:
         """Tries each update on its own; one answer each, in order. Raises NotFound if an object is not here."""
@@ -101,9 +118,7 @@ class GitRemote:
         for each in updates:
             if not each.ref.startswith(self._root) or not all(is_oid(oid) for oid in (each.old, each.new) if oid):
                 raise Bug(f"not an update under {self._root!r}: {each.ref[:200]!a}")
-        output = run(
-            [*_PUSH, *leases, "--", self._url, *specs], git_dir=self._git_dir, network=True, timeout=self._timeout
-        )
+        output = self._git([*_PUSH, *leases, "--", self._url, *specs])
         if _MISSING.search(output.stderr):
             raise NotFound(
                 f"cannot push to {self.url!r}: an object is not in {str(self._git_dir)!r}: {one_line(output.stderr)}"
@@ -113,28 +128,27 @@ class GitRemote:
     def _fetch(self, prefixes: Sequence[str]) -> Output:
         # A pattern, for a full name too: git fails when a name without a star does not exist at the host.
         specs = [f"+{each}*:{self._staging}{each[len(self._root) :]}*" for each in dict.fromkeys(prefixes)]
+        return self._git([*_FETCH, "--", self._url, *specs], settings=_FETCH_SETTINGS)
+
+    def _git(self, args: Sequence[str], *, settings: Sequence[str] = ()) -> Output:
         return run(
-            [*_FETCH, "--", self._url, *specs],
+            args,
             git_dir=self._git_dir,
             network=True,
             timeout=self._timeout,
-            settings=_FETCH_SETTINGS,
+            settings=settings,
+            env=self._environment(),
         )
 
-    def _staged(self, prefixes: Sequence[str]) -> dict[str, Oid]:
+    def _staged(self) -> dict[str, Oid]:
+        """All that fetches from this host have left here."""
         listing = must(
             ["for-each-ref", "--format=%(objectname) %(refname)", "--", self._staging],
             git_dir=self._git_dir,
             doing="list what was fetched",
         )
-        whole = tuple(prefix for prefix in prefixes if prefix.endswith("/"))
-        found: dict[str, Oid] = {}
-        for line in listing.stdout.decode("utf-8", "surrogateescape").split("\n"):
-            if line:
-                ref = self._root + line[41 + len(self._staging) :]
-                if ref in prefixes or (whole and ref.startswith(whole)):
-                    found[ref] = line[:40]
-        return found
+        lines = listing.stdout.decode("utf-8", "surrogateescape").split("\n")
+        return {self._root + line[41 + len(self._staging) :]: line[:40] for line in lines if line}
 
     def _harmless(self, output: Output) -> bool:
         """Whether all that failed is storing refs that mean nothing here, such as names too long for this disk."""
@@ -171,8 +185,14 @@ class GitRemote:
         return away
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Two commands in one clone share the staging; the kernel frees the lock of one that was killed."""
-        with open(self._lock, "ab") as file:
+    def _alone(self) -> Iterator[bytes]:
+        """Two commands in one clone share the staging; the kernel frees the lock of one that was killed.
+
+        Gives what the last fetch wrote there of its listing, and empties it: a fetch that is killed leaves nothing.
+        """
+        with open(self._lock, "a+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+            file.seek(0)
+            before = file.read()
+            file.truncate(0)
+            yield before

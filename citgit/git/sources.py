@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,11 +29,21 @@ _CONFIG_LIMIT = 1 << 22
 
 
 class Mirrors:
-    """Mirrors in `directory`, each named by the digest of its URL; `timeout` (seconds) bounds one git command."""
+    """Mirrors in `directory`, each named by the digest of its URL; `timeout` (seconds) bounds one git command.
 
-    def __init__(self, directory: Path, *, timeout: float = 900.0) -> None:
+    `environment` tells what git needs besides to reach an address.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        timeout: float = 900.0,
+        environment: Callable[[str], Mapping[str, str]] = lambda url: {},
+    ) -> None:
         self._directory = directory
         self._timeout = timeout
+        self._environment = environment
 
     def path(self, url: str) -> Path:
         """Where the mirror of `url` is, or would be."""
@@ -131,6 +141,7 @@ class Mirrors:
             git_dir=mirror,
             network=True,
             timeout=self._timeout,
+            env=self._environment(url),
             settings=("transfer.fsckObjects=false",),  # old histories have flaws that git has long accepted
         )
 

@@ -14,14 +14,13 @@ from citgit.flows.state import Actor, State
 from citgit.git.journal import FileJournal
 from citgit.git.objects import GitObjects, init_bare
 from citgit.git.program import must, run
-from citgit.git.remote import GitRemote
-from citgit.git.sources import Mirrors
 from citgit.git.tips import GitTips
 from citgit.interfaces import Signer
 from citgit.keys.verify import SshVerifier
 from citgit.machine import SystemClock, SystemEntropy
 from citgit.model.names import DEFAULT_ROOT, Refs
 from citgit.wiring.configs import TomlConfigs
+from citgit.wiring.hosts import mirrors, state_remote
 from citgit.wiring.keys import signer_for
 
 __all__ = ["Clone", "client_state", "data_dir", "git_place", "init_bare", "open_clone", "set_setting", "setting"]
@@ -95,14 +94,14 @@ def open_clone(directory: Path) -> Clone:
     state = client_state(git_dir, url, refs, pinned=setting(git_dir, "citgit.root"))
     return Clone(
         top=top, git_dir=git_dir, url=url, person=setting(git_dir, "citgit.person"), key=Path(key) if key else None,
-        state=state, doors=Doors(sources=Mirrors(git_dir / "cit-mirrors"), configs=TomlConfigs()),
+        state=state, doors=Doors(sources=mirrors(git_dir / "cit-mirrors", git_dir), configs=TomlConfigs()),
     )  # fmt: skip
 
 
 def client_state(git_dir: Path, url: str, refs: Refs, *, pinned: str) -> State:
     """A client of the state repository at `url` whose objects and memory are in `git_dir`."""
     return State(
-        refs=refs, objects=GitObjects(git_dir), remote=GitRemote(git_dir, url, refs.root),
+        refs=refs, objects=GitObjects(git_dir), remote=state_remote(git_dir, url, refs.root),
         tips=GitTips(git_dir, refs.root), verifier=SshVerifier(), clock=SystemClock(), entropy=SystemEntropy(),
         pinned=pinned,
     )  # fmt: skip

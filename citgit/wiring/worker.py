@@ -21,7 +21,6 @@ from citgit.flows.state import Actor, State
 from citgit.flows.worker import Event, Worker
 from citgit.git.journal import FileJournal
 from citgit.git.objects import init_bare
-from citgit.git.sources import Mirrors
 from citgit.interfaces import Executor, Signer
 from citgit.logs.capture import Capture
 from citgit.logs.first_error import first_error
@@ -34,6 +33,7 @@ from citgit.stores.collect import collect
 from citgit.triggers.branch import BranchTrigger
 from citgit.wiring.clone import client_state, data_dir
 from citgit.wiring.configs import TomlConfigs
+from citgit.wiring.hosts import mirrors
 from citgit.workspaces.wake import Wake
 from citgit.workspaces.workshop import Found, NodeWorkshop, Tools
 
@@ -89,7 +89,7 @@ def open_worker(
 ) -> Worker:
     """A worker for the state repository at `url`, all of whose files are below `home`."""
     state = node_state(url, home, root, pinned=pinned)
-    sources = Mirrors(home / "mirrors")
+    sources = mirrors(home / "mirrors", home / "state.git")
     tools = Tools(environment=_environment, choose=_choose, collect=_collect, tail=_tail, first_error=first_error)
     here = source or url
     workshop = NodeWorkshop(home, here, sources, executors([data_dir()]), tools)

@@ -1,0 +1,46 @@
+"""From an address to the host: the remote of a state repository, mirrors of sources, the ssh between here and there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from citgit.git.reach import reach
+from citgit.git.remote import GitRemote
+from citgit.git.sources import Mirrors
+from citgit.interfaces import Remote
+from citgit.ssh.address import ssh_address
+from citgit.ssh.connection import Chosen, Connection
+
+
+class Ways:
+    """How this process reaches hosts by ssh, asked for once per address; `git_dir` has the user's settings for them."""
+
+    def __init__(self, git_dir: Path) -> None:
+        self._git_dir = git_dir
+        self._known: dict[str, Connection | None] = {}
+
+    def to(self, url: str) -> Connection | None:
+        """The connection to the host of `url`; None if git would not use ssh."""
+        if url not in self._known:
+            found = None if Path(url).exists() else reach(self._git_dir, url)
+            address = ssh_address(found.url) if found else None
+            chosen = Chosen(found.command, found.program) if found else Chosen()
+            self._known[url] = Connection(address, chosen) if address else None
+        return self._known[url]
+
+    def environment(self, url: str) -> Mapping[str, str]:
+        """What git needs to be told to use it."""
+        connection = self.to(url)
+        return connection.environment() if connection else {}
+
+
+def state_remote(git_dir: Path, url: str, root: str) -> Remote:
+    """The state repository at `url`; what is fetched from it is kept in `git_dir`."""
+    ways = Ways(git_dir)
+    return GitRemote(git_dir, url, root, environment=lambda: ways.environment(url))
+
+
+def mirrors(directory: Path, git_dir: Path) -> Mirrors:
+    """Mirrors of source repositories in `directory`, reached as the settings of the repository `git_dir` say."""
+    return Mirrors(directory, environment=Ways(git_dir).environment)
