@@ -1,0 +1,27 @@
+"""Worlds for the fault tests, seeds for what is random, and for each failure the command that repeats it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from world import World
+
+ROUNDS = int(os.environ.get("CIT_ROUNDS", "1"))
+"""How many times each kind of fault is tried: `make soak` sets it."""
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Callable[..., World]]:
+    """Makes a world; everything that it started is gone afterwards."""
+    made: list[World] = []
+
+    def world(**options: object) -> World:
+        made.append(World(tmp_path / f"w{len(made)}", **options))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield world
+    for one in made:
+        one.close()
