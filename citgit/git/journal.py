@@ -36,7 +36,7 @@ class FileJournal:
             with self._alone():
                 if entry.kind == "claim":
                     self._keep_claim(entry.new)
-                if not any(known == entry for _, known in self._read()):
+                if not any(known == entry for _, known in self._read(entry.new)):
                     number = max((int(path.name[:12]) for path in self._paths()), default=0) + 1
                     self._write(f"{number:012d}-{entry.new}", _encode(entry))
         except OSError as error:
@@ -54,20 +54,20 @@ class FileJournal:
         if not self._directory.is_dir():
             return
         with self._alone():
-            for path, entry in list(self._read()):
-                if entry.new == new:
-                    path.unlink(missing_ok=True)
+            for path, _ in list(self._read(new)):
+                path.unlink(missing_ok=True)
             self._sync()
 
     def claims(self) -> set[Oid]:
         """The oids of the newest claims that were ever added, settled or not."""
         return set(self._claims())
 
-    def _paths(self) -> list[Path]:
-        return sorted(self._directory.glob("[0-9]*-[0-9a-f]*"))
+    def _paths(self, new: Oid = "") -> list[Path]:
+        return sorted(self._directory.glob(f"[0-9]*-{new or '[0-9a-f]*'}"))
 
-    def _read(self) -> Iterator[tuple[Path, Entrusted]]:
-        for path in self._paths():
+    def _read(self, new: Oid = "") -> Iterator[tuple[Path, Entrusted]]:
+        """The entries, or those of one new tip: their names tell, so a long journal is not read for each."""
+        for path in self._paths(new):
             try:
                 content = path.read_bytes()
             except FileNotFoundError:  # settled by another process meanwhile
