@@ -229,10 +229,13 @@ class Workshop(Protocol):
         """What this node offers, found out now."""
 
     def start(self, build: str, claim: Oid, request: Request, claimed: Claim, *, own: bool) -> str:
-        """Checks out and starts the command; where its files are. Raises Errored, NotYet, Refused, RemoteAway."""
+        """Checks out and starts the command, once; where its files are. Raises Errored, NotYet, Refused, RemoteAway.
+
+        A restarted worker calls it again for what it adopts: what an earlier one did is not done twice.
+        """
 
     def poll(self, claim: Oid) -> Result | None:
-        """None while the attempt runs; what came of it once it has ended."""
+        """None while the attempt runs, or before `start`; what came of it once it has ended."""
 
     def stop(self, claim: Oid, why: str) -> None:
         """Makes an attempt end; `poll` tells when it has."""

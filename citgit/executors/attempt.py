@@ -76,9 +76,10 @@ class Attempt:
         self.directory = Path(directory)
         self.log = self.directory / "log"
 
-    def begin(self) -> int | None:
+    def begin(self, *, shim: bool = False) -> int | None:
         """Marks the attempt as begun and returns the descriptor that holds its lock; None if it had begun before.
 
+        With a `shim`, an attempt that is `silent` begins now.
         Raises Errored or NodeFull if the directory cannot be written.
         """
         try:
@@ -86,7 +87,7 @@ class Attempt:
             lock = os.open(self.directory / "alive", os.O_RDWR | os.O_CREAT, 0o600)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if (self.directory / "begun").exists():
+                if (self.directory / "begun").exists() and not (shim and self._said_nothing()):
                     raise BlockingIOError
                 (self.directory / "exit").write_bytes(_PLACEHOLDER)
                 now = Begun(time=time.time_ns() // 10**6, boottime=boottime(), boot=boot_id())
@@ -121,6 +122,22 @@ class Attempt:
         finally:
             os.close(lock)
         return False
+
+    def is_silent(self) -> bool:
+        """Whether it was marked as begun, and no shim lives or ever said who it is, which it does first of all.
+
+        Then nothing was started: the worker died in between.
+        """
+        return self._said_nothing() and not self.is_alive()
+
+    def _said_nothing(self) -> bool:
+        begun = self.begun()
+        if begun is None or begun.boot != boot_id() or self.left() is not None or self.stop() is not None:
+            return False  # after another boot an empty file tells nothing: it may not have reached the disk
+        try:
+            return (self.directory / "alive").stat().st_size == 0
+        except FileNotFoundError:
+            return True
 
     def watchers(self) -> tuple[int, ...]:
         """The pids of the shim and its two helpers while it is alive; empty if not, or if it has not said so yet."""

@@ -94,7 +94,7 @@ class LocalExecutor:
         if not probe.ok:
             raise Errored(f"cannot use executor '{self.name}': {probe.reason}", hint="`cit doctor` looks at this node")
         attempt = Attempt(plan.directory)
-        lock = attempt.begin()
+        lock = attempt.begin(shim=True)
         if lock is None:
             return
         try:
@@ -122,7 +122,7 @@ class LocalExecutor:
         if ended := attempt.ended():
             return ended
         begun = attempt.begun()
-        if begun is None:
+        if begun is None or attempt.is_silent():
             return Ended(error="never started: the worker ended between planning and starting it")
         watch = self._watch(plan, attempt, begun)
         try:

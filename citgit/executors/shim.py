@@ -43,6 +43,7 @@ def spawn(
         actions.append((os.POSIX_SPAWN_OPEN, number, str(path), flags, 0o600))
     try:
         for pipe in pipes(directory):
+            pipe.unlink(missing_ok=True)  # a worker that died before it started the shim may have left it
             os.mkfifo(pipe, 0o600)
         return os.posix_spawn(
             "/bin/sh",

@@ -61,6 +61,7 @@ class Worker:
     watches: reap.Watches = field(default_factory=reap.Watches)
     advert: Advert | None = None
     stopped: set[Oid] = field(default_factory=set)
+    begun: set[Oid] = field(default_factory=set)
     draining: bool = False
     only: frozenset[str] = frozenset()
     hands_off: bool = False
@@ -145,20 +146,20 @@ class Worker:
                     self._say("promised", created, f"by build {build.id}")
 
     def do_adopt(self, repository: Repository) -> None:
-        """Claims by this key without an attempt on this node: a crash came between the push and the start."""
+        """Claims by this key that this process did not start: an earlier one died, before the start or after it."""
         known = self.actor.journal.claims()
         for pool in self.pools:
             for build in list(repository.active(pool)):
                 held = build.held
                 if not is_running(build) or held is None or held.actor != self.actor.name:
                     continue
-                if held.claim in self.workshop.running() or held.claim in self.stopped:
+                if held.claim in self.begun or held.claim in self.stopped or repository.is_archived(pool, build.id):
                     continue
-                if held.claim in known and not build.stopping:
+                if held.claim in known or held.claim in self.workshop.running():
                     body = self.body_of(held.claim)
-                    if body is not None:
+                    if body is not None and not build.stopping:
                         self.start(Claimed(build=build, claim=held.claim, body=body))
-                elif held.claim not in known:
+                else:
                     self._take_over(repository, build, Observed(claim=held.claim))
 
     def do_reap(self, repository: Repository) -> None:
@@ -233,8 +234,12 @@ class Worker:
         build = claimed.build
         if build.request is None:
             return
+        adopted = claimed.claim in self.workshop.running()
+        self.begun.add(claimed.claim)
         where = self.workshop.start(build.id, claimed.claim, build.request, claimed.body, own=self.own)
-        self._say("started", build.id, where)
+        self._say("adopted" if adopted else "started", build.id, where)
+        if adopted and any(isinstance(one.link.record.body, Progress) for one in build.entries if one.link.record):
+            return
         now = poll(self.state, [build.pool])
         fresh = self._find(Repository(self.state, now), build.id)
         if fresh and fresh.held and fresh.held.claim == claimed.claim and not fresh.is_final:

@@ -82,7 +82,9 @@ class Attempts:
         return Advert(boot=boot, version="0", slots=slots, executors={"process": ""})
 
     def start(self, build: str, claim: Oid, request: Request, claimed: Claim, *, own: bool) -> str:
-        """Begins to run; running a build that was archived before is what must never happen."""
+        """Begins to run, once; running a build that was archived before is what must never happen."""
+        if claim in self.builds:
+            return "memory"
         self.trace.started(build, claim)
         self.builds[claim], self.left[claim] = build, self.trace.source.randrange(1, 4)
         return "memory"

@@ -48,6 +48,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     claim: str
     request: Request
     number: int
+    own: bool = False
     error: str = ""
 
 
@@ -85,6 +86,7 @@ class NodeWorkshop:
         self._executors = executors
         self._tools = tools
         self._node = node or socket.gethostname()
+        self._begun: set[Oid] = set()
         for part in ("attempts", "workspaces", "by-name"):
             (home / part).mkdir(parents=True, exist_ok=True, mode=0o700)
 
@@ -93,48 +95,66 @@ class NodeWorkshop:
         return advert(self.home, self._executors, boot, slots, labels)
 
     def start(self, build: str, claim: Oid, request: Request, claimed: Claim, *, own: bool) -> str:
-        """Checks out and starts the command. An error of the node becomes the attempt's end, told by `poll`."""
+        """Checks out and starts the command. An error of the node becomes the attempt's end, told by `poll`.
+
+        A command is started once: an attempt of an earlier worker goes on where that one died.
+        """
         directory = self._directory(claim)
-        if (directory / "attempt.json").exists():
-            # a claim is started once: whoever asks again gets what is there
-            return f"{self._node}:{directory}"
-        directory.mkdir(mode=0o700, exist_ok=True)
-        attempt = Attempt(build=build, claim=claim, request=request, number=claimed.attempt)
-        _save(directory / "attempt.json", attempt)
-        try:
-            plan = self._plan(directory, attempt, own=own)
-            _save(directory / "plan.json", plan)
-            self._executors[plan.executor].start(plan)
-        except CitError as error:
-            _save(directory / "attempt.json", msgspec.structs.replace(attempt, error=error.message))
+        if claim not in self._begun:
+            directory.mkdir(mode=0o700, exist_ok=True)
+            try:
+                attempt = _load(directory / "attempt.json", Attempt)
+            except NotFound:
+                attempt = Attempt(build=build, claim=claim, request=request, number=claimed.attempt, own=own)
+                _save(directory / "attempt.json", attempt)
+            self._begin(directory, attempt)
         return f"{self._node}:{directory}"
 
+    def _begin(self, directory: Path, attempt: Attempt) -> None:
+        self._begun.add(attempt.claim)
+        if attempt.error or (directory / "result.json").exists():
+            return
+        try:
+            if not (directory / "plan.json").exists():
+                _save(directory / "plan.json", self._plan(directory, attempt))
+            plan = _load(directory / "plan.json", Plan)
+            if plan.executor in self._executors:
+                self._executors[plan.executor].start(plan)
+        except CitError as error:
+            _save(directory / "attempt.json", msgspec.structs.replace(attempt, error=error.message))
+
     def poll(self, claim: Oid) -> Result | None:
-        """None while the attempt runs; its result, kept on disk, once it has ended."""
+        """None while the attempt runs, or waits to be started; its result, kept on disk, once it has ended."""
         directory = self._directory(claim)
         if (directory / "result.json").exists():
             return _load(directory / "result.json", Result)
         attempt = _load(directory / "attempt.json", Attempt)
         if attempt.error:
             return self._keep(directory, Result(claim=claim, outcome=Outcome.ERRORED, reason=attempt.error))
-        try:
-            plan = _load(directory / "plan.json", Plan)
-        except NotFound:
-            return self._keep(directory, Result(claim=claim, outcome=Outcome.ERRORED, reason="the worker died here"))
+        if not (directory / "plan.json").exists():
+            return None
+        plan = _load(directory / "plan.json", Plan)
         executor = self._executors.get(plan.executor)
         if executor is None:
             reason = f"executor {plan.executor!r} is gone"
             return self._keep(directory, Result(claim=claim, outcome=Outcome.ERRORED, reason=reason))
         ended = executor.poll(plan)
-        if ended is None:
+        if ended is None or (not ended.started and claim not in self._begun):
+            # the worker before this one died before it started the command: `start` does, if it is still wanted
             return None
         executor.clean(plan)
         return self._keep(directory, self._result(directory, attempt, plan, ended))
 
     def stop(self, claim: Oid, why: str) -> None:
         """Makes an attempt end."""
+        directory = self._directory(claim)
         with contextlib.suppress(NotFound):
-            plan = _load(self._directory(claim) / "plan.json", Plan)
+            attempt = _load(directory / "attempt.json", Attempt)
+            self._begun.add(claim)
+            if not (directory / "plan.json").exists():
+                _save(directory / "attempt.json", msgspec.structs.replace(attempt, error=f"stopped: {why}"))
+                return
+            plan = _load(directory / "plan.json", Plan)
             self._executors[plan.executor].stop(plan, why)
 
     def running(self) -> dict[Oid, str]:
@@ -149,6 +169,7 @@ class NodeWorkshop:
     def finish(self, claim: Oid) -> None:
         """The result is published: the attempt's files stay until they are tidied away."""
         (self._directory(claim) / CLEAN).touch()
+        self._begun.discard(claim)
 
     # ---------------------------------------------------------------------------------------------------
 
@@ -157,11 +178,11 @@ class NodeWorkshop:
             raise NotFound(f"not a claim: {claim[:60]!a}")
         return self.home / "attempts" / claim
 
-    def _plan(self, directory: Path, attempt: Attempt, *, own: bool) -> Plan:
+    def _plan(self, directory: Path, attempt: Attempt) -> Plan:
         request = attempt.request
         job = request.definition
         workspace = self._workspace(attempt)
-        executor = self._tools.choose(self._executors, job.place.executor, own)
+        executor = self._tools.choose(self._executors, job.place.executor, attempt.own)
         needs: list[Path] = []
         for source in request.sources:
             target = workspace if source.at == "." else workspace / source.at

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from citgit.errors import Errored, NodeFull
-from citgit.executors import local
+from citgit.executors import attempt, local
 from citgit.executors.attempt import Attempt
 from citgit.executors.local import LocalExecutor, exit_of
 from citgit.executors.process import process
@@ -53,17 +53,19 @@ def test_statuses_are_signals_only_where_there_is_one(status: int, exit: Exit) -
     assert exit_of(status) == exit
 
 
-def test_a_worker_that_died_before_it_spawned_is_told(bench: Bench) -> None:
-    """Begun but never spawned is lost, not running for ever; it is not started a second time."""
+def test_a_worker_that_died_before_it_spawned_is_adopted(bench: Bench) -> None:
+    """Begun but never spawned is told as never started; starting it again starts it."""
     plan = bench.plan("true")
     lock = Attempt(plan.directory).begin()
     assert lock is not None
     os.close(lock)
-    process(Capture()).start(plan)
     ended = process(Capture()).poll(plan)
     assert ended is not None
-    assert ended.error.startswith("lost: ")
-    assert ended.exit == Exit()
+    assert ended.error.startswith("never started: ")
+    assert not ended.started
+    executor = process(Capture())
+    executor.start(plan)
+    assert wait(executor, plan).exit == Exit(status=0)
 
 
 def test_a_killed_shim_takes_the_command_along(bench: Bench) -> None:
@@ -234,7 +236,9 @@ def test_another_boot_is_told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> 
     lock = Attempt(plan.directory).begin()
     assert lock is not None
     os.close(lock)
-    monkeypatch.setattr(local, "boot_id", lambda: "another")
+    for module in (local, attempt):
+        monkeypatch.setattr(module, "boot_id", lambda: "another")
+    process(Capture()).start(plan)
     ended = process(Capture()).poll(plan)
     assert ended is not None
     assert "machine was restarted" in ended.error
