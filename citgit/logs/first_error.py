@@ -42,7 +42,7 @@ _CAUSES = tuple(
         r"(?P<file>\S+\.go):(?P<line>\d+):\d+: (?P<message>.*)",
         r"\s*--- FAIL: (?P<message>.*)",
         r"thread '.*' panicked at (?P<file>[^:]+):(?P<line>\d+)(?P<message>.*)",
-        r"\s*not ok \d+ -? ?(?P<message>(?!.*# (?:TODO|SKIP)).*)",
+        r"\s*not ok(?: \d+)? -? ?(?P<message>(?!.*# (?:TODO|SKIP)).*)",
         r"\s*✖ (?P<message>(?!failing tests).*)",
         r"\s*● (?P<message>.* › .*)",
     )
@@ -50,7 +50,7 @@ _CAUSES = tuple(
 _SYMPTOMS = tuple(
     re.compile(pattern)
     for pattern in (
-        r"(?:g?make|ninja)[^:]*: \*\*\* \[(?P<file>[^:\]]+):(?P<line>\d+): (?P<message>.*)",
+        r"(?:g?make|ninja)[^:]*: \*\*\* (?P<message>\[(?P<file>[^:\]]+):(?P<line>\d+): .*)",
         r"(?:g?make|ninja)[^:]*: \*\*\* (?P<message>.*)",
         r"(?:(?P<file>[^\s:]+):(?P<line>\d+): )?\*\*\* (?P<message>.*Stop\.)",
         r"(?P<message>FAILED: .*)",
@@ -128,7 +128,13 @@ def search(lines: Iterable[Line]) -> _Find | None:
     before: deque[str] = deque(maxlen=_BEFORE)
     frames: list[str] | None = None
     for line in lines:
-        text = visible(line.text[:4096], colour=False)
+        text = line.text[:4096]
+        looks_on = frames is not None or (best is not None and len(best.later) < _LOOK_AHEAD)
+        if not looks_on and not _HINT.search(text):
+            # nearly every line: it is made visible only if it turns out to be what came before an error
+            before.append(text[:_MAX_TEXT])
+            continue
+        text = visible(text, colour=False)
         if best is not None and len(best.later) < _LOOK_AHEAD:
             best.later.append(text[:_MAX_TEXT])
         if best is not None and best.rank == 0:
@@ -141,7 +147,7 @@ def search(lines: Iterable[Line]) -> _Find | None:
             if text and not text[0].isspace():
                 best, frames = _traceback(frames), None
         elif _HINT.search(text) and (find := _match(text, best.rank if best else len(_RANKS))):
-            find.context = [*before, text[:_MAX_TEXT]]
+            find.context = [*(visible(one, colour=False) for one in before), text[:_MAX_TEXT]]
             best = find
         before.append(text[:_MAX_TEXT])
     if best is not None and not best.line:
