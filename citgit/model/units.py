@@ -62,3 +62,12 @@ def size_text(count: int) -> str:
         if count and count % _BYTES[unit] == 0:
             return f"{count // _BYTES[unit]} {unit}"
     return f"{count} B"
+
+
+def rounded_size(count: float) -> str:
+    """`count` bytes as people say it: with one decimal at most, in the greatest fitting binary unit."""
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"

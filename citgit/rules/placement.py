@@ -6,6 +6,7 @@ import re
 
 from citgit.model.job import Job, Requires
 from citgit.model.record import Advert, Decision
+from citgit.model.units import rounded_size, size_text
 
 _TOOL = re.compile(r"([^\s<>=]+)(?:\s*(>=|<=|==|>|<)\s*([0-9][0-9A-Za-z.]*))?")
 
@@ -35,13 +36,12 @@ def _machine(wanted: Requires, advert: Advert) -> list[Decision]:
         found.append(Decision(check=f"os {wanted.os}", ok=wanted.os == advert.os, found=advert.os))
     if wanted.arch:
         found.append(Decision(check=f"arch {wanted.arch}", ok=wanted.arch == advert.arch, found=advert.arch))
-    for name, want, have in (
-        ("cpu", wanted.cpu if wanted.cpu > 1 else 0, advert.cpu),
-        ("memory", wanted.memory, advert.memory),
-        ("disk", wanted.disk, advert.disk),
-    ):
+    if wanted.cpu > 1:
+        found.append(Decision(check=f"cpu >= {wanted.cpu}", ok=advert.cpu >= wanted.cpu, found=str(advert.cpu)))
+    for name, want, have in (("memory", wanted.memory, advert.memory), ("disk", wanted.disk, advert.disk)):
         if want:
-            found.append(Decision(check=f"{name} >= {want}", ok=have >= want, found=str(have)))
+            decision = Decision(check=f"{name} >= {size_text(want)}", ok=have >= want, found=rounded_size(have))
+            found.append(decision)
     return found
 
 
