@@ -31,6 +31,7 @@ VERBS = {
     "policy": ("policy", "show and publish who may do what"),
     "worker": ("worker", "poll, claim and build"),
     "demo": ("demo", "show the whole thing in a folder of its own"),
+    "report": ("report", "static pages of all builds"),
     "doctor": ("doctor", "look for what is wrong here"),
     "completion": ("completion", "print shell completion"),
 }

@@ -1,0 +1,89 @@
+"""`cit report`: static pages of all builds, made on this machine from records and the logs that are here."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+
+from citgit.errors import UsageError
+from citgit.flows.builds import Repository
+from citgit.flows.poll import poll
+from citgit.model.build import Build
+from citgit.programs.diff import facts
+from citgit.programs.find import builds
+from citgit.programs.log import local_log
+from citgit.programs.why import offers
+from citgit.programs.wording import emit
+from citgit.wiring.clone import Clone, open_clone
+from citgit.wiring.pages import AgentRow, LogPart, Site, World, log_parts, plain
+
+
+@click.command("report", epilog="Example: cit report --out report && xdg-open report/index.html")
+@click.option("-C", "directory", default=".", help="the checkout")
+@click.option("--out", default="cit-report", help="the directory to write; brought up to date if it holds a report")
+@click.option("--json", "as_json", is_flag=True, help="print JSON: what was written")
+def command(directory: str, out: str, as_json: bool) -> None:
+    """Writes a report of all builds that opens as files: no server, no scripts, nothing loaded from elsewhere."""
+    clone = open_clone(Path(directory))
+    place = Path(out)
+    if place.exists() and not place.is_dir():
+        raise UsageError(f"not a directory: {out!r}", hint="name another one with --out")
+    if place.is_dir() and any(place.iterdir()) and not (place / ".known.json").exists():
+        raise UsageError(f"{out!r} holds other files", hint="name an empty or new directory with --out")
+    repository = Repository(clone.state, poll(clone.state))
+    with click.progressbar(length=0, label="builds", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
+
+        def progress(done: int, whole: int) -> None:
+            bar.length = whole
+            bar.update(done - bar.pos)
+
+        done = Site(place, plain, progress).render(world(clone, repository))
+    if as_json:
+        emit({"out": str(place), "builds": done.shown, "pages": done.builds, "jobs": done.jobs})
+    else:
+        click.echo(place / "index.html")
+        click.echo(f"{done.shown} builds; {done.builds} pages of builds and {done.jobs} of jobs are new", err=True)
+
+
+def world(clone: Clone, repository: Repository) -> World:
+    """Everything that the report shows."""
+    policies = repository.snapshot.policies
+    known = {build.id: build for build in builds(repository)}
+    return World(
+        name=clone.top.name, root=policies.repo, policy=policies.tip.oid, policy_version=policies.tip.version,
+        tips={build.id: build.tip for build in known.values()}, load=known.__getitem__,
+        agents=_agents(clone, repository), alarms=repository.snapshot.alarms, now=clone.state.clock.now(), log=_log,
+        differences=_differences,
+    )  # fmt: skip
+
+
+def _agents(clone: Clone, repository: Repository) -> Sequence[AgentRow]:
+    found = offers(clone, repository)
+    busy = Counter(build.held.actor for build in repository.active() if build.held and not build.is_final)
+    rows = []
+    for name, agent in sorted(repository.snapshot.policies.tip.team.agent.items()):
+        offer = found.get(name)
+        host = f"{offer.advert.host} {offer.advert.os}/{offer.advert.arch}" if offer else ""
+        rows.append(
+            AgentRow(
+                name=name, pools=agent.pools, labels=agent.labels, slots=agent.slots, busy=busy[f"agent:{name}"],
+                heard=offer.heard if offer else 0, host=host, drain=agent.drain,
+            )
+        )  # fmt: skip
+    return rows
+
+
+def _log(build: Build) -> Sequence[LogPart]:
+    root = local_log(build)
+    return log_parts(root) if root else []
+
+
+def _differences(old: Build, new: Build) -> Mapping[str, tuple[object, object]]:
+    before, now = facts(old), facts(new)
+    return {
+        key: (before.get(key), now.get(key)) for key in sorted({*before, *now}) if before.get(key) != now.get(key)
+    }  # fmt: skip
