@@ -142,6 +142,16 @@ class Remote(Protocol):
         """Tries each update, independently of the others; one answer each, in order. Never raises RemoteAway."""
 
 
+class Hosted(Protocol):
+    """The refs of a state repository as its host itself sees them at this moment."""
+
+    def tip(self, ref: str) -> Oid | None:
+        """Where the ref is; None if it does not exist."""
+
+    def under(self, prefix: str) -> dict[str, Oid]:
+        """All refs whose names start with `prefix`."""
+
+
 class Tips(Protocol):
     """What this client remembers of the refs it saw: survives restarts and an emptied host."""
 

@@ -10,7 +10,7 @@ from citgit.flows.folders import archived_tip, listed, tip_in
 from citgit.flows.state import Snapshot, State
 from citgit.interfaces import Oid
 from citgit.model.build import Build
-from citgit.model.names import Kind, Place
+from citgit.model.names import HERE, Kind, Place
 from citgit.rules.facts import Origin, Other, Promised
 from citgit.rules.judge import judge, promises_of
 from citgit.rules.lifecycle import State as Life
@@ -55,10 +55,11 @@ class Repository:
 
     def find(self, build: str) -> Build | None:
         """A build by its full id: active, else archived; None if there is none. Raises NotYet."""
-        for ref, tip in self.snapshot.of(self.state.refs, Kind.BUILD).items():
-            if ref.endswith("/" + build):
-                return self.build(ref, tip)
-        for pool in self._pools():
+        pools = self._pools()
+        for pool in pools:
+            if tip := self.snapshot.tips.get(self.state.refs.build(pool, build)):
+                return self.build(self.state.refs.build(pool, build), tip)
+        for pool in pools:
             if tip := archived_tip(self.state, self.snapshot.tips, pool, build):
                 return self.build(self.state.refs.build(pool, build), tip)
         return None
@@ -115,8 +116,8 @@ class Repository:
             self._open.discard(place.leaf)
 
     def _pools(self) -> list[str]:
-        refs = self.snapshot.of(self.state.refs, Kind.ARCHIVE)
-        return sorted({place.group for ref in refs if (place := self.state.refs.parse(ref))})
+        """Every pool that may hold a build: those that some policy knew, since no other can hold a valid one."""
+        return sorted({HERE}.union(*(policy.team.pool for policy in self.snapshot.policies.policies)))
 
 
 def is_waiting(build: Build) -> bool:

@@ -10,7 +10,7 @@ from citgit.flows.state import State
 from citgit.interfaces import Oid
 from citgit.model.build import Link
 from citgit.records import commit as commits
-from citgit.records.envelope import read_record
+from citgit.records.envelope import read_record, type_of
 
 LONGEST = 10_000
 """Records in one chain: more than any build has; a bound on what a hostile ref can make us read."""
@@ -82,7 +82,7 @@ def _link(state: State, oid: Oid, data: bytes) -> Link:
     except (BadSignature, BadRecord) as error:
         return replace(link, fault=error.message)
     except Unsupported as error:
-        return replace(link, unsupported=error.message)
+        return replace(link, unsupported=error.message, kind=type_of(commit))
 
 
 def _parents(data: bytes) -> tuple[str, ...]:

@@ -28,9 +28,12 @@ def tip_in(state: State, archive: Oid, build: str) -> Oid:
     tree = read_link(state, archive).tree
     for name in (day_of(build), build):
         tree = next((one.oid for one in state.objects.tree(tree) if one.name == name), "") if tree else ""
-    if not tree:
-        return ""
-    blob = next((one.oid for one in state.objects.tree(tree) if one.name == "tip"), "")
+    return tip_of(state, tree) if tree else ""
+
+
+def tip_of(state: State, folder: Oid) -> Oid:
+    """The tip that an archived build's folder names; "" if it names none."""
+    blob = next((one.oid for one in state.objects.tree(folder) if one.name == "tip"), "")
     found = _TIP.fullmatch(state.objects.read(blob)[1]) if blob else None
     return found[1].decode() if found else ""
 

@@ -10,9 +10,10 @@ from citgit.flows.chains import read_link
 from citgit.flows.state import Actor, State
 from citgit.flows.writing import draft, push
 from citgit.interfaces import Answer
-from citgit.model.build import Build
+from citgit.model.build import Build, Link
 from citgit.model.names import Kind
 from citgit.model.record import Advert, Beat, Expired, Lost, Observed
+from citgit.rules.authority import speaks_for
 from citgit.rules.leases import Watch, observe, ran_out
 
 
@@ -57,7 +58,7 @@ def beat_of(state: State, repository: Repository, build: Build) -> str:
     if build.held is None:
         return ""
     agent = build.held.actor.removeprefix("agent:")
-    for tip in repository.snapshot.of(state.refs, Kind.AGENT, agent).values():
+    for ref, tip in repository.snapshot.of(state.refs, Kind.AGENT, agent).items():
         oid: str | None = tip
         for _ in range(8):
             if oid is None:
@@ -66,11 +67,21 @@ def beat_of(state: State, repository: Repository, build: Build) -> str:
                 link = read_link(state, oid)
             except NotFound:
                 break
-            body = link.record.body if link.record else None
+            if link.record is None or not _is_the_agent_s(repository, link, ref, build.held.actor):
+                break
+            body = link.record.body
             if isinstance(body, Beat | Advert) and build.held.claim in body.renews:
                 return link.oid
             oid = link.parents[0] if link.parents else None
     return ""
+
+
+def _is_the_agent_s(repository: Repository, link: Link, ref: str, actor: str) -> bool:
+    """Whether the record renews anything: a beat forged, or taken from another place, keeps no lease alive."""
+    policies, head = repository.snapshot.policies, link.record.head if link.record else None
+    if head is None or (head.repo, head.ref, head.actor) != (policies.repo, ref, actor):
+        return False
+    return link.parents == ((head.prev,) if head.prev else ()) and speaks_for(policies.tip, actor, link.key)
 
 
 def end_lost(state: State, actor: Actor, repository: Repository, build: Build, observed: Observed) -> bool:

@@ -37,8 +37,12 @@ def armor(key: bytes, algorithm: str, blob: bytes, hash: str = "sha512") -> str:
     inner = string(algorithm.encode()) + string(blob)
     body = _MAGIC + (1).to_bytes(4, "big") + string(key) + string(NAMESPACE) + string(b"")
     text = base64.b64encode(body + string(hash.encode()) + string(inner)).decode()
-    lines = [text[start : start + 70] for start in range(0, len(text), 70)]
-    return "\n".join([_BEGIN, *lines, _END, ""])
+    return "\n".join([_BEGIN, *_wrapped(text), _END, ""])
+
+
+def _wrapped(text: str) -> list[str]:
+    """In lines as long as ssh-keygen's."""
+    return [text[start : start + 70] for start in range(0, len(text), 70)]
 
 
 def unarmor(text: str) -> SshSignature:
@@ -64,8 +68,8 @@ def _decode(lines: list[str]) -> bytes:
         data = base64.b64decode(text.encode("ascii"), validate=True)
     except (binascii.Error, UnicodeEncodeError):
         raise Malformed("it is not base64") from None
-    # One signature, one text: stray bits or odd line breaks would make two records of one.
-    if base64.b64encode(data).decode() != text or any(not 0 < len(line) <= 76 for line in lines):
+    # One signature, one text: it is not signed itself, so stray bits or odd line breaks would make two records of one.
+    if base64.b64encode(data).decode() != text or lines != _wrapped(text):
         raise Malformed("its base64 is not in the usual form")
     return data
 

@@ -11,7 +11,8 @@ from citgit.model.record import Outcome, Record, Request, Result
 class Link:
     """One commit of a ref's chain as it was read: `record` is None where `fault` says why it is none.
 
-    `key` is the public key that signed it; `unsupported` says which version would be needed.
+    `key` is the public key that signed it; `unsupported` says which version would be needed to read it, `kind` what
+    type of record it says it is.
     """
 
     oid: str
@@ -22,6 +23,7 @@ class Link:
     record: Record | None = None
     fault: str = ""
     unsupported: str = ""
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,7 +69,7 @@ def parse(data: bytes, oid: str | None = None) -> Commit:
         raise BadRecord(f"commit {name[:12]} is not of the record grammar", rule="commit")
     raw = found[6] or b""
     # git's own rule for a header that goes on: each further line starts with one space
-    signature = raw[len(b"gpgsig ") :].replace(b"\n ", b"\n").rstrip(b"\n")
+    signature = raw[len(b"gpgsig ") :].removesuffix(b"\n").replace(b"\n ", b"\n")
     rest = data[found.end() :]
     try:
         message = rest.decode("ascii")

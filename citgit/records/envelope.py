@@ -106,7 +106,15 @@ def read_record(read: commit.Commit) -> Record:
     except msgspec.ValidationError as error:
         raise BadRecord(f"record {read.oid[:12]}: body: {error}", rule="field") from None
     refuse(spec.faults(body), f"record {read.oid[:12]}")
+    if read.tree != commit.EMPTY_TREE and not spec.payloads(body):
+        raise BadRecord(f"record {read.oid[:12]}: its tree holds files that it does not name", rule="tree")
     return Record(head=head, body=body, document=document)
+
+
+def type_of(read: commit.Commit) -> str:
+    """The type that the record says it is, whether this version knows it or not. Raises BadRecord."""
+    document = canonical.loads(read.message.partition("\n\n")[2][:-1])
+    return str(document.get("type", "")) if isinstance(document, dict) else ""
 
 
 def rewrite(record: Record) -> str:

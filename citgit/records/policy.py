@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from citgit.model.record import Policy, RecordType
+from citgit.model.record import Payload, Policy, RecordType
 from citgit.records.spec import Spec, line_fault
 
 
@@ -12,13 +12,17 @@ def _subject(body: Policy) -> str:
     return f"version {body.version}" + (" (hold)" if body.hold else "")
 
 
+def _payloads(body: Policy) -> tuple[Payload, ...]:
+    return (*body.files, *body.signatures)
+
+
 def _faults(body: Policy) -> Iterator[str]:
     if body.version < 1:
         yield "version: below 1"
     yield from line_fault("reason", body.reason)
-    names = [payload.name for payload in (*body.files, *body.signatures)]
+    names = [payload.name for payload in _payloads(body)]
     if len(set(names)) != len(names) or not {"policy.json", "seal.json"} <= set(names):
         yield "files: need policy.json and seal.json, each name once"
 
 
-SPEC = Spec(RecordType.POLICY, Policy, _subject, _faults)
+SPEC = Spec(RecordType.POLICY, Policy, _subject, _faults, _payloads)

@@ -7,16 +7,20 @@ from typing import Any, NamedTuple
 
 from citgit.errors import BadRecord
 from citgit.model.names import is_build_id, is_name, is_oid
-from citgit.model.record import Promise, RecordType, Request
+from citgit.model.record import Payload, Promise, RecordType, Request
 
 
 class Spec(NamedTuple):
-    """A record type. `subject` is the text after "type: "; `faults` yields what the types cannot say."""
+    """A record type. `subject` is the text after "type: "; `faults` yields what the types cannot say.
+
+    `payloads` gives the files that the record's tree holds.
+    """
 
     type: RecordType
     body: Any
     subject: Callable[[Any], str]
     faults: Callable[[Any], Iterator[str]]
+    payloads: Callable[[Any], tuple[Payload, ...]] = lambda _body: ()
 
 
 def no_faults(_body: Any) -> Iterator[str]:

@@ -24,6 +24,11 @@ def speaks_for(policy: PolicyView, actor: str, key: str) -> bool:
     return False
 
 
+def is_known(policy: PolicyView, key: str) -> bool:
+    """Whether the key is somebody's under the policy, and not revoked."""
+    return key not in policy.revoked and actor_of(policy.team, key) != ""
+
+
 def actor_of(team: Team, key: str) -> str:
     """The actor that owns the key, or "" for a stranger."""
     for name, person in team.person.items():

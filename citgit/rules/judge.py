@@ -31,9 +31,10 @@ from citgit.model.record import (
     Skipped,
     Supersede,
 )  # fmt: skip
-from citgit.rules.authority import may_vouch, standings
+from citgit.rules.authority import is_known, may_vouch, speaks_for, standings
 from citgit.rules.facts import Facts
 from citgit.rules.lifecycle import TABLE, Guard, Rule, State, To, Who
+from citgit.rules.place import place_fault
 from citgit.rules.requests import origin_of, promises_fault, request_fault
 
 OWNER_RANK, MAINTAINER_RANK = 1, 2
@@ -60,7 +61,7 @@ def judge(ref: str, place: Place, links: Sequence[Link], chain: PolicyChain, fac
     for seq, link in enumerate(links):
         if broken := _shape(link, parent):
             return replace(build, broken=broken)
-        if link.unsupported:
+        if link.unsupported and (is_known(chain.tip, link.key) or (build.held and build.held.attempt_key == link.key)):
             return replace(build, unsupported=link.unsupported, entries=(*build.entries, Entry(link=link)))
         build = _step(build, link, parent, seq, links, chain, facts)
         if seq == 0 and build.state == State.NONE.value:
@@ -86,12 +87,14 @@ def _step(
     facts: Facts,
 ) -> Build:
     record = link.record
+    claims = (record.head.type if record else link.kind) == RecordType.CLAIM.value
+    counted = replace(build, claims=build.claims + 1) if claims else build
     if record is None:
-        return _append(build, link, link.fault)
+        # what only another version can read stops this one (see `judge`), but nobody stops a build who may not write
+        return _append(counted, link, link.fault or f"{link.unsupported}, and a stranger signed it")
     kind = RecordType(record.head.type)
-    counted = replace(build, claims=build.claims + 1) if kind is RecordType.CLAIM else build
-    fault = _binding(build, record, parent, seq, chain)
-    if fault:
+    fault = place_fault(record.head, repo=chain.repo, ref=build.ref, build=build.id, seq=seq, parent=parent)
+    if fault := fault or _citation(build, link, record, seq, links, chain, facts):
         return _append(counted, link, fault)
     rule = TABLE.get((State(build.state), kind))
     if rule is None:
@@ -110,22 +113,31 @@ def _append(build: Build, link: Link, void: str) -> Build:
     return replace(build, entries=(*build.entries, Entry(link=link, void=void)))
 
 
-def _binding(build: Build, record: Record, parent: Link | None, seq: int, chain: PolicyChain) -> str:
-    head = record.head
-    expected = (chain.repo, build.ref, build.id, seq, parent.oid if parent else None)
-    found = (head.repo, head.ref, head.build, head.seq, head.prev)
-    for name, want, have in zip(("repo", "ref", "build", "seq", "prev"), expected, found, strict=True):
-        if want != have:
-            return f"{name} is {str(have)[:60]!r}, not {str(want)[:60]!r}"
-    if head.prev_sha256 != (parent.sha256 if parent else None):
-        return "prev_sha256 is not that of the parent"
-    cited = chain.index(head.policy)
+def _citation(
+    build: Build, link: Link, record: Record, seq: int, links: Sequence[Link], chain: PolicyChain, facts: Facts
+) -> str:
+    """Why the record may not cite the policy that it cites; "" if it may. Raises NotYet."""
+    policy = record.head.policy
+    cited = chain.index(policy)
     if cited is None:
-        raise NotYet(f"policy {head.policy[:12]} that a record of build {build.id} cites is not here yet")
+        # The policies were read after this record, so an honest host that lost none knows every policy ever cited.
+        if not _signs(build, link, record, chain.tip):
+            return f"cites policy {policy[:12]}, which is not known here, and is signed by a stranger"
+        if any(_covers(one, build, seq, links, facts) for one in chain.policies):
+            return f"cites policy {policy[:12]}, which none up to the seal over this record is"
+        raise NotYet(
+            f"record {link.oid[:12]} of {record.head.actor} cites policy {policy[:12]}, which the host does not hold",
+            hint="the host hides or lost a policy, or the record lies: an admin decides, with 'cit restore' or by "
+            "'cit policy publish', whose seal ends the wait",
+        )
     before = max((chain.index(policy) or 0 for policy in build.policies), default=0)
-    if cited < before:
-        return "cites an older policy than a record before it"
-    return ""
+    return "cites an older policy than a record before it" if cited < before else ""
+
+
+def _covers(policy: PolicyView, build: Build, seq: int, links: Sequence[Link], facts: Facts) -> bool:
+    """Whether the policy's seal holds the record at `seq`, or one after it in the chain."""
+    sealed = policy.seal.builds.get(build.ref) or facts.sealed(policy.oid, build.id)
+    return bool(sealed) and any(link.oid == sealed for link in links[seq:])
 
 
 def _applicable(
@@ -133,12 +145,10 @@ def _applicable(
 ) -> list[PolicyView]:
     """The cited policy and every later one, up to the first whose seal covers the record (PROTOCOL §6)."""
     cited = chain.index(record.head.policy) or 0
-    position = {link.oid: at for at, link in enumerate(links)}
     policies = []
     for at, policy in enumerate(chain.policies[cited:], cited):
         policies.append(policy)
-        sealed = policy.seal.builds.get(build.ref) or facts.sealed(policy.oid, build.id)
-        if at > cited and sealed and position.get(sealed, -1) >= seq:
+        if at > cited and _covers(policy, build, seq, links, facts):
             break
     return policies
 
@@ -149,11 +159,7 @@ def _standings(
     request = record.body if isinstance(record.body, Request) else None
     all_of: frozenset[Who] | None = None
     for policy in _applicable(build, record, seq, links, chain, facts):
-        actor, key = record.head.actor, link.key
-        held = build.held
-        if held and held.attempt_key and key == held.attempt_key and actor == held.actor:
-            # an attempt key stands and falls with the agent that named it
-            key = _agent_key(policy, held.actor)
+        actor, key, held = record.head.actor, _key(build, link, record, policy), build.held
         found = standings(
             policy,
             actor=actor,
@@ -171,9 +177,17 @@ def _standings(
     return all_of or frozenset()
 
 
-def _agent_key(policy: PolicyView, actor: str) -> str:
-    agent = policy.team.agent.get(actor.removeprefix("agent:"))
-    return " ".join(agent.key.split()[:2]) if agent else ""
+def _key(build: Build, link: Link, record: Record, policy: PolicyView) -> str:
+    """The key whose standing counts: an attempt key stands and falls with the agent that named it."""
+    held = build.held
+    if held and held.attempt_key and link.key == held.attempt_key and record.head.actor == held.actor:
+        agent = policy.team.agent.get(held.actor.removeprefix("agent:"))
+        return " ".join(agent.key.split()[:2]) if agent else ""
+    return link.key
+
+
+def _signs(build: Build, link: Link, record: Record, policy: PolicyView) -> bool:
+    return speaks_for(policy, record.head.actor, _key(build, link, record, policy))
 
 
 def _apply(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 from chains import ANNA, BEN, CARA, EARLIER, EVE, ID, LAB1, LAB2, LATER, Chain, policy, request, requested, team
@@ -27,6 +29,7 @@ from citgit.model.record import (
     Skipped,
     Supersede,
 )  # fmt: skip
+from citgit.model.team import Team
 from citgit.rules.facts import NoFacts, Other
 from citgit.rules.ids import promise_id, trigger_digest, trigger_id
 from citgit.rules.judge import promises_of
@@ -290,7 +293,47 @@ def test_policies_only_go_forward() -> None:
         chain.judge()
 
 
-def _without_ben() -> object:
+def test_a_stranger_stalls_no_build() -> None:
+    """An unknown policy, or a record of another version, makes nobody wait who could not have written it."""
+    chain = requested()
+    chain.add(Cancel(), EVE, policy="7" * 40)
+    assert "signed by a stranger" in chain.voids()[-1]
+    before = chain.links[-1]
+    chain.links.append(
+        replace(before, oid="8" * 40, parents=(before.oid,), record=None, unsupported="format 9", kind="claim")
+    )
+    build = chain.judge()
+    assert build.unsupported == ""
+    assert build.entries[-1].void == "format 9, and a stranger signed it"
+    assert build.claims == 1, "a version that can read it counts it, so all must"
+    chain.links.append(replace(chain.links[-1], oid="9" * 40, parents=("8" * 40,), key=fake_public_key(BEN)))
+    assert chain.judge().unsupported == "format 9"
+
+
+def test_a_seal_ends_the_wait_for_an_unknown_policy() -> None:
+    """A known signer's record makes its build wait until an admin seals it: what no policy until then is, never was."""
+    chain = requested()
+    oid = chain.add(Cancel(), BEN, policy="7" * 40)
+    with pytest.raises(NotYet, match=r"record .* of person:ben cites policy 777777777777"):
+        chain.judge()
+    chain.policies.append(policy(2, seal=Seal(builds={chain.ref: chain.links[0].oid})))
+    with pytest.raises(NotYet):
+        chain.judge()
+    chain.policies.append(policy(3, seal=Seal(builds={chain.ref: oid})))
+    assert "none up to the seal" in chain.voids()[-1]
+    chain.claim(LAB1, 1)
+    assert chain.judge().state == "running"
+
+
+def test_a_key_that_fell_makes_nobody_wait() -> None:
+    """Once the liar's key is gone, the record that cites an unknown policy is a stranger's."""
+    chain = requested()
+    chain.add(Cancel(), BEN, policy="7" * 40)
+    chain.policies.append(policy(2, _without_ben()))
+    assert "signed by a stranger" in chain.voids()[-1]
+
+
+def _without_ben() -> Team:
     return msgspec.structs.replace(team(), person={k: v for k, v in team().person.items() if k != "ben"})
 
 

@@ -1,0 +1,116 @@
+"""Whether an archive is what it says: its commits signed, its files those of chains that ended, nothing taken back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from citgit.errors import BadRecord, Refused
+from citgit.flows.archive import MOST_PARENTS
+from citgit.flows.builds import Repository
+from citgit.flows.chains import LONGEST, read_link
+from citgit.flows.folders import DIRECTORY, FILE, tip_of
+from citgit.flows.state import State
+from citgit.interfaces import Entry, Oid
+from citgit.model.build import Build, Link
+from citgit.model.names import Place, is_build_id
+from citgit.records import commit as commits
+from citgit.rules.ids import day_of, month_of
+from citgit.rules.judge import promises_of
+
+_SUBJECT = re.compile(r"archive: [0-9]+ builds of [a-z0-9._-]+ in [0-9-]{7}\n\n")
+
+
+def archive_commits(state: State, tip: Oid, until: Oid | None = None) -> Iterator[tuple[Link, Oid | None]]:
+    """Each commit of an archive with the one before it, newest first, as far as `until`.
+
+    Raises:
+        Refused: a commit that is none of an archive, or too many. NotFound: a part of the history is not here.
+    """
+    oid: Oid | None = tip
+    for _ in range(LONGEST):
+        if oid is None or oid == until:
+            return
+        link = read_link(state, oid)
+        before = _before(state, link)
+        yield link, before
+        oid = before
+    raise Refused(f"archive at {tip[:12]} is longer than {LONGEST} commits")
+
+
+def _before(state: State, link: Link) -> Oid | None:
+    """The previous commit of the archive: the first parent, unless there are only as many as builds are added."""
+    try:
+        message = commits.parse(state.objects.read(link.oid)[1]).message
+    except BadRecord as error:
+        raise Refused(f"{link.oid[:12]} is no commit of an archive: {error.message}") from None
+    subject = _SUBJECT.match(message)
+    if subject is None:
+        raise Refused(f"{link.oid[:12]} is no commit of an archive")
+    added = message[subject.end() :].count("\n")
+    if len(link.parents) not in (added, added + 1):
+        raise Refused(f"archive commit {link.oid[:12]} adds {added} builds and has {len(link.parents)} parents")
+    return link.parents[0] if len(link.parents) > added else None
+
+
+def archive_fault(state: State, repository: Repository, place: Place, link: Link, before: Oid | None) -> str:
+    """What is wrong with one commit of an archive; "" if nothing is. Raises NotYet, NotFound."""
+    tips = link.parents[1:] if before else link.parents
+    if len(tips) > MOST_PARENTS:
+        return f"it adds {len(tips)} builds, at most {MOST_PARENTS}"
+    old = _folders(state, read_link(state, before).tree) if before else {}
+    new = _folders(state, link.tree)
+    if gone := next((build for build in old if new.get(build) != old[build]), ""):
+        return f"it changes or drops {gone}, which was archived before"
+    added = [build for build in new if build not in old]
+    found = [tip_of(state, new[build]) for build in added]
+    if sorted(found) != sorted(tips):
+        return "its parents are not the tips of the builds that it adds"
+    for build, tip in zip(added, found, strict=True):
+        if fault := entry_fault(state, repository, place, build, tip, new[build]):
+            return f"build {build}: {fault}"
+    return ""
+
+
+def entry_fault(state: State, repository: Repository, place: Place, build: str, tip: Oid, folder: Oid) -> str:
+    """What is wrong with one archived build; "" if nothing is. Raises NotYet, NotFound."""
+    if not is_build_id(build) or month_of(build) != place.leaf:
+        return "it is no build of this month"
+    judged = repository.build(state.refs.build(place.group, build), tip)
+    if not judged.is_final or judged.broken or judged.unsupported:
+        return judged.broken or judged.unsupported or f"it is {judged.state}, not final"
+    if missing := next((one.id for one in promises_of(judged) if repository.find(one.id) is None), ""):
+        return f"it promises build {missing}, which does not exist"
+    return _folder_fault(state, folder, judged)
+
+
+def _folder_fault(state: State, folder: Oid, build: Build) -> str:
+    """How the files differ from the chain, which is the truth."""
+    files = {entry.name: entry for entry in state.objects.tree(folder)}
+    expected: list[Entry] = []
+    for seq, entry in enumerate(build.entries):
+        link = entry.link
+        _, data = state.objects.read(link.oid)
+        text = data.split(b"\n\n", 2)[-1] if link.record else data
+        stem = f"{seq}-{link.record.head.type if link.record else 'unknown'}"
+        if f"{stem}.void.json" in files:
+            stem += ".void"  # a policy that came later may have changed the verdict, never the record
+        expected.append(Entry(f"{stem}.json", FILE, commits.oid_of("blob", text)))
+        if link.tree and state.objects.tree(link.tree):
+            expected.append(Entry(stem, DIRECTORY, link.tree))
+    tip = build.entries[-1].link
+    expected.append(Entry("tip", FILE, commits.oid_of("blob", f"{tip.oid} {tip.sha256}\n".encode())))
+    for one in expected:
+        if files.pop(one.name, None) != one:
+            return f"file {one.name!r} is not what the chain says"
+    return f"file {min(files)!r} is of no record" if files else ""
+
+
+def _folders(state: State, tree: Oid) -> dict[str, Oid]:
+    """The folder of each build; what is no folder of a build has a name that no build has."""
+    found = {}
+    for day in state.objects.tree(tree):
+        for entry in state.objects.tree(day.oid) if day.mode == DIRECTORY else [day]:
+            fits = is_build_id(entry.name) and day_of(entry.name) == day.name and entry.mode == DIRECTORY
+            found[entry.name if fits else f"{day.name}/{entry.name}"] = entry.oid
+    return found
