@@ -88,6 +88,11 @@ def memory() -> int:
     return int(psutil.virtual_memory().total)
 
 
+def owned(path: Path) -> bool:
+    """Whether the path belongs to the user whom this process runs as."""
+    return path.stat().st_uid == os.geteuid()
+
+
 def lock(path: Path) -> int | None:
     """Takes the lock file for this process's life; its descriptor, None if another process has it."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

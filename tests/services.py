@@ -7,6 +7,8 @@ import pwd
 import shutil
 import socket
 import subprocess
+import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).resolve().parent.parent
 USERS = ("citgit-anna", "citgit-ben")
 
 _CONFIG = """\
@@ -36,10 +39,11 @@ Subsystem sftp internal-sftp
 
 
 class Sshd:
-    """A private sshd on loopback; every user of USERS may log in with `key`."""
+    """A private sshd on loopback; each of its users may log in with `key`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, users: tuple[str, ...] = USERS) -> None:
         self._folder = folder
+        self.users = users
         self.key = folder / "user_key"
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -53,7 +57,7 @@ class Sshd:
         Path("/run/sshd").mkdir(exist_ok=True)
         for key in (self._folder / "hostkey", self.key):
             _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key))
-        for user in USERS:
+        for user in self.users:
             try:
                 pwd.getpwnam(user)
             except KeyError:
@@ -122,6 +126,25 @@ def _run(*argv: str) -> None:
     subprocess.run(argv, check=True, capture_output=True)
 
 
+def programs_for_all(folder: Path) -> Path:
+    """A folder with citgit's programs as any user of this machine can start them: from this checkout, in its venv."""
+    python = next((one for one in (os.path.realpath(sys.executable), "/usr/bin/python3") if _for_all(Path(one))), "")
+    packages = sysconfig.get_path("purelib")
+    if not python or not _for_all(ROOT / "citgit") or not _for_all(Path(packages)):
+        need("a checkout and a python that every user can read")
+    made = folder / "bin"
+    made.mkdir()
+    for name, module in (("cit", "cit"), ("cit-enqueue", "enqueue")):
+        text = f'#!/bin/sh\nPYTHONPATH={ROOT}:{packages} exec {python} -P -m citgit.programs.{module} "$@"\n'
+        (made / name).write_text(text)
+        (made / name).chmod(0o755)
+    return made
+
+
+def _for_all(path: Path) -> bool:
+    return path.exists() and all(part.stat().st_mode & 0o005 == 0o005 for part in (path, *path.parents))
+
+
 def need(missing: str) -> None:
     """Skips the test because `missing` is missing; in CI that is a failure."""
     if missing and os.environ.get("CI"):
@@ -130,18 +153,27 @@ def need(missing: str) -> None:
         pytest.skip(f"needs {missing}")
 
 
-@pytest.fixture(scope="session")
-def sshd_server() -> Iterator[Sshd]:
-    """One sshd for all tests."""
+@contextmanager
+def real_sshd(*users: str) -> Iterator[Sshd]:
+    """An sshd for these users while it is needed."""
     if os.geteuid() != 0:
         need("root (real users for a real sshd)")
     if not shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin") or not shutil.which("useradd"):
         need("sshd and useradd")
     with tempfile.TemporaryDirectory(prefix="citgit-sshd-") as name:
-        server = Sshd(Path(name))
+        server = Sshd(Path(name), users)
         server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.fixture(scope="session")
+def sshd_server() -> Iterator[Sshd]:
+    """One sshd for all tests."""
+    with real_sshd(*USERS) as server:
         yield server
-        server.stop()
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from citgit.wiring.checkout import commit_at, commit_files, head_branch, tracked
 from citgit.wiring.clone import Clone, data_dir, git_place, open_clone, set_setting, setting
 from citgit.wiring.configs import detect, other_ci, read_team, render_cit_toml
 from citgit.wiring.keys import ensure_key, fingerprint
+from citgit.wiring.shipped import install_hook, programs_dir
 
 TEAM = """# Who may do what. It counts from branch {branch!r} only, once an admin runs 'cit policy publish'.
 protected = "{branch}"
@@ -38,6 +39,11 @@ maintain = ["@dev"]
 keys = ["@agents", "@dev"]
 """
 
+HOOK_AGENT = """[agent.{agent}]              # signs requests in the name of [trigger.push], and builds nothing
+key = "{key}"
+pools = []
+"""
+
 
 @click.command("init", epilog="Example: cit init --name anna")
 @click.option("-C", "directory", default=".", help="the checkout")
@@ -46,8 +52,14 @@ keys = ["@agents", "@dev"]
 @click.option("--state", default="", help="where the state lives: a path or URL; default: origin, else this repository")
 @click.option("--no-commit", is_flag=True, help="write the files, do not commit them")
 def command(directory: str, person: str, key: str, state: str, no_commit: bool) -> None:
-    """Makes a repository ready: proposes a job, makes keys and the root policy. Overwrites nothing."""
-    _, git_dir = git_place(Path(directory))
+    """Makes a repository ready: proposes a job, makes keys, the root policy and a hook. Overwrites nothing.
+
+    In a bare repository, on the server: makes a key for its hook and installs that.
+    """
+    top, git_dir = git_place(Path(directory))
+    if top == git_dir:
+        _server(git_dir, person or "server-hook", key)
+        return
     if not commit_at(git_dir, "HEAD"):
         raise UsageError("this repository has no commit yet", hint="commit something, then run 'cit init' again")
     person = person or setting(git_dir, "citgit.person") or _name(setting(git_dir, "user.name") or getpass.getuser())
@@ -58,7 +70,7 @@ def command(directory: str, person: str, key: str, state: str, no_commit: bool) 
     set_setting(git_dir, "citgit.person", person)
     set_setting(git_dir, "citgit.key", str(path))
     clone = open_clone(Path(directory))
-    if clone.url == str(git_dir) and not setting(git_dir, "core.fsync"):
+    if clone.url == str(clone.repository) and not setting(git_dir, "core.fsync"):
         # the state lives in this very repository: what is acknowledged must survive a power cut
         set_setting(git_dir, "core.fsync", "all")
     branch = head_branch(git_dir)
@@ -67,6 +79,23 @@ def command(directory: str, person: str, key: str, state: str, no_commit: bool) 
     if new and not no_commit:
         _commit(clone, new)
     _policy(clone, person)
+    set_setting(git_dir, "citgit.path", str(programs_dir()))
+    click.echo(install_hook(git_dir, "pre-push"))
+    click.echo("next: cit run")
+
+
+def _server(git_dir: Path, agent: str, key: str) -> None:
+    """Makes a bare repository a door: a key that may only sign requests, and the hook that uses it."""
+    path = Path(key or setting(git_dir, "citgit.hookKey") or data_dir() / "keys" / agent)
+    public = _key(path, agent)
+    set_setting(git_dir, "citgit.hookKey", str(path))
+    set_setting(git_dir, "citgit.path", str(programs_dir()))
+    click.echo(install_hook(git_dir, "post-receive"))
+    click.echo(
+        f"to let it ask for builds, add to team.toml, then run 'cit policy publish':\n\n{HOOK_AGENT}".format(
+            agent=agent, key=public
+        )
+    )
 
 
 def _key(path: Path, person: str) -> str:
@@ -120,7 +149,6 @@ def _policy(clone: Clone, person: str) -> None:
         click.echo(f"made the root policy {chain.repo[:16]} at {clone.state.remote.url}, signed by {person}")
     set_setting(clone.git_dir, "citgit.root", chain.repo)
     trust(clone, chain)
-    click.echo("next: cit run")
 
 
 def trust(clone: Clone, chain: PolicyChain) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import click
@@ -68,11 +68,7 @@ def check_jobs(ctx: click.Context, directory: str, ref: str, as_json: bool) -> N
     found = config_files(Path(directory), ref)
     if not found:
         raise NotFound("no cit.toml and no team.toml here", hint="'cit init' proposes them")
-    faults: list[str] = []
-    if cit_paths(found):
-        faults += _faults(lambda: read_cit(found))
-    if team_paths(found):
-        faults += _faults(lambda: read_team(found))
+    faults = faults_of(found)
     for fault in faults:
         if as_json:
             emit({"fault": fault})
@@ -81,6 +77,16 @@ def check_jobs(ctx: click.Context, directory: str, ref: str, as_json: bool) -> N
     if not faults and not as_json:
         click.echo(f"good: {', '.join(sorted({*cit_paths(found), *team_paths(found)}))}")
     ctx.exit(2 if faults else 0)
+
+
+def faults_of(found: Mapping[str, bytes]) -> list[str]:
+    """Every fault of config files, one line each; files that are no config are not looked at."""
+    faults: list[str] = []
+    if cit_paths(found):
+        faults += _faults(lambda: read_cit(found))
+    if team_paths(found):
+        faults += _faults(lambda: read_team(found))
+    return faults
 
 
 def _cells(config: CitToml, name: str) -> list[dict[str, str]]:

@@ -46,7 +46,7 @@ def publish_(directory: str, reason: str) -> None:
     clone = open_clone(Path(directory))
     chain = fetch_policies(clone.state)
     commit, _ = revision(clone.git_dir, chain.tip.team.protected)
-    team = read_team(_files(clone, Change(url=str(clone.git_dir), branch=chain.tip.team.protected, commit=commit)))
+    team = read_team(_files(clone, Change(url=str(clone.repository), branch=chain.tip.team.protected, commit=commit)))
     publish(clone.state, clone.actor(), team, before=chain, seal=seal_of(clone.state), reason=reason)
     after = fetch_policies(clone.state)
     trust(clone, after)

@@ -57,7 +57,7 @@ def command(
     wish = Wish(
         jobs=job, parameters=_parameters(values), pool=HERE if here else pool, on=on, message=message,
     )  # fmt: skip
-    change = Change(url=str(clone.git_dir), branch=branch, commit=commit)
+    change = Change(url=str(clone.repository), branch=branch, commit=commit)
     drafts = enqueue_person(clone.state, actor, snapshot, clone.doors, change, wish)
     out, kept = Out(as_json), False
     answers = push(clone.state, actor, drafts)
@@ -105,7 +105,7 @@ def build_here(clone: Clone, drafts: list[Draft], out: Out) -> int:
 
     worker = open_worker(
         clone.url, worker_home(clone.url, actor.name), actor.name, actor.signer, pools=[HERE],
-        source=str(clone.git_dir), tell=tell, root=clone.state.refs.root, pinned=clone.state.pinned,
+        source=str(clone.repository), tell=tell, root=clone.state.refs.root, pinned=clone.state.pinned,
     )  # fmt: skip
     follower = Follower(clone, [draft.ref for draft in drafts], out.say, logs=worker.workshop)
     worker.only = frozenset(follower.ids())

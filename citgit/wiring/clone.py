@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +13,12 @@ from citgit.errors import UsageError
 from citgit.flows.enqueue import Doors
 from citgit.flows.state import Actor, State
 from citgit.git.journal import FileJournal
-from citgit.git.objects import GitObjects, init_bare
+from citgit.git.objects import GitObjects, common_dir, init_bare
 from citgit.git.program import must, run
 from citgit.git.tips import GitTips
 from citgit.interfaces import Signer
 from citgit.keys.verify import SshVerifier
-from citgit.machine import SystemClock, SystemEntropy
+from citgit.machine import SystemClock, SystemEntropy, owned
 from citgit.model.names import DEFAULT_ROOT, Refs
 from citgit.wiring.configs import TomlConfigs
 from citgit.wiring.hosts import mirrors, state_remote
@@ -28,10 +29,16 @@ __all__ = ["Clone", "client_state", "data_dir", "git_place", "init_bare", "open_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clone:
-    """A git checkout (or bare repository) that citgit was made ready in: `url` is where the state lives."""
+    """A git checkout (or bare repository) that citgit was made ready in: `url` is where the state lives.
+
+    `git_dir` is what HEAD is in; `repository` the directory that all worktrees of a repository share; `home` is
+    where this user's journal and mirrors for it are.
+    """
 
     top: Path
     git_dir: Path
+    repository: Path
+    home: Path
     url: str
     person: str
     key: Path | None
@@ -41,7 +48,7 @@ class Clone:
     @property
     def journal(self) -> FileJournal:
         """The records that were signed here and whose push is not known to have happened."""
-        return FileJournal(self.git_dir / "cit-journal")
+        return FileJournal(self.home / "cit-journal")
 
     def actor(self) -> Actor:
         """The person who asks. Raises UsageError if no key is set up."""
@@ -59,9 +66,29 @@ def data_dir() -> Path:
     return Path(os.environ.get("CITGIT_HOME") or platformdirs.user_data_dir("citgit"))
 
 
+def state_dir() -> Path:
+    """Where workers keep mirrors, workspaces, attempts and journals."""
+    return Path(os.environ.get("CITGIT_HOME") or platformdirs.user_state_dir("citgit"))
+
+
+def own_store(home: Path) -> Path:
+    """A repository below `home` for records alone, made if missing."""
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    store = home / "state.git"
+    if not (store / "HEAD").exists():
+        init_bare(store, state_only=True)
+    return store
+
+
 def git_place(directory: Path) -> tuple[Path, Path]:
     """The top of the checkout (or the bare repository itself) and its git directory. Raises UsageError."""
-    found = run(["-C", str(directory), "rev-parse", "--is-bare-repository", "--absolute-git-dir"])
+    # whose repositories are safe to enter is for the user's own git configuration to say
+    found = run(["-C", str(directory), "rev-parse", "--is-bare-repository", "--absolute-git-dir"], network=True)
+    if found.status and "dubious ownership" in found.stderr:
+        raise UsageError(
+            f"repository {str(directory)!r} belongs to another user",
+            hint=f"if you trust it: git config --global --add safe.directory {directory}",
+        )
     if found.status:
         raise UsageError(
             f"not a git repository: {str(directory)!r}", hint="run this in a checkout, or name one with -C"
@@ -69,7 +96,7 @@ def git_place(directory: Path) -> tuple[Path, Path]:
     bare, git_dir = found.stdout.decode().splitlines()
     if bare == "true":
         return Path(git_dir), Path(git_dir)
-    top = must(["-C", str(directory), "rev-parse", "--show-toplevel"], doing="find the checkout")
+    top = must(["-C", str(directory), "rev-parse", "--show-toplevel"], doing="find the checkout", network=True)
     return Path(top.stdout.decode().rstrip("\n")), Path(git_dir)
 
 
@@ -86,15 +113,22 @@ def set_setting(git_dir: Path, key: str, value: str) -> None:
 def open_clone(directory: Path) -> Clone:
     """The clone that `directory` is in. Raises UsageError."""
     top, git_dir = git_place(directory)
-    url = setting(git_dir, "citgit.state") or setting(git_dir, "remote.origin.url") or str(git_dir)
+    repository = common_dir(git_dir)
+    url = setting(git_dir, "citgit.state") or setting(git_dir, "remote.origin.url") or str(repository)
     if not url.startswith(("/", "-")) and "://" not in url and ":" not in url.split("/")[0]:
         url = str((top / url).resolve())
     key = setting(git_dir, "citgit.key")
     refs = Refs(setting(git_dir, "citgit.refs") or DEFAULT_ROOT)
-    state = client_state(git_dir, url, refs, pinned=setting(git_dir, "citgit.root"))
+    home = store = repository
+    if not owned(repository):
+        # a shared repository on a server: what one user writes in it, another may not be able to
+        home = state_dir() / "clones" / hashlib.sha256(str(repository).encode()).hexdigest()[:16]
+        store = own_store(home)
+    state = client_state(store, url, refs, pinned=setting(git_dir, "citgit.root"))
     return Clone(
-        top=top, git_dir=git_dir, url=url, person=setting(git_dir, "citgit.person"), key=Path(key) if key else None,
-        state=state, doors=Doors(sources=mirrors(git_dir / "cit-mirrors", git_dir), configs=TomlConfigs()),
+        top=top, git_dir=git_dir, repository=repository, home=home, url=url,
+        person=setting(git_dir, "citgit.person"), key=Path(key) if key else None,
+        state=state, doors=Doors(sources=mirrors(home / "cit-mirrors", git_dir), configs=TomlConfigs()),
     )  # fmt: skip
 
 

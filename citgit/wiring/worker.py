@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
-import platformdirs
 
 from citgit.executors import TABLE
 from citgit.executors.choice import choose
@@ -20,7 +19,6 @@ from citgit.flows.enqueue import Doors
 from citgit.flows.state import Actor, State
 from citgit.flows.worker import Event, Worker
 from citgit.git.journal import FileJournal
-from citgit.git.objects import init_bare
 from citgit.interfaces import Executor, Signer
 from citgit.logs.capture import Capture
 from citgit.logs.first_error import first_error
@@ -31,7 +29,7 @@ from citgit.model.record import Request
 from citgit.model.team import Team
 from citgit.stores.collect import collect
 from citgit.triggers.branch import BranchTrigger
-from citgit.wiring.clone import client_state, data_dir
+from citgit.wiring.clone import client_state, data_dir, own_store, state_dir
 from citgit.wiring.configs import TomlConfigs
 from citgit.wiring.hosts import mirrors
 from citgit.workspaces.wake import Wake
@@ -40,18 +38,9 @@ from citgit.workspaces.workshop import Found, NodeWorkshop, Tools
 __all__ = ["BranchTrigger", "Wake", "branch_door", "lock", "node_state", "open_worker", "wake", "worker_home"]
 
 
-def state_dir() -> Path:
-    """Where workers keep mirrors, workspaces, attempts and journals."""
-    return Path(os.environ.get("CITGIT_HOME") or platformdirs.user_state_dir("citgit"))
-
-
 def node_state(url: str, home: Path, root: str = DEFAULT_ROOT, *, pinned: str = "") -> State:
     """A client of the state repository at `url` whose objects and memory are below `home`, made if missing."""
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    store = home / "state.git"
-    if not (store / "HEAD").exists():
-        init_bare(store, state_only=True)
-    return client_state(store, url, Refs(root), pinned=pinned)
+    return client_state(own_store(home), url, Refs(root), pinned=pinned)
 
 
 def branch_door(worker: Worker, home: Path) -> BranchTrigger:
