@@ -17,11 +17,11 @@ from citgit.flows.enqueue import Doors, create_promised
 from citgit.flows.heartbeat import Heart, beat
 from citgit.flows.poll import poll
 from citgit.flows.state import Actor, State
-from citgit.flows.writing import draft, push
-from citgit.interfaces import Answer, Oid, Workshop
+from citgit.flows.writing import draft, push, resend
+from citgit.interfaces import Answer, Entrusted, Oid, Workshop
 from citgit.model.build import Build
 from citgit.model.names import HERE
-from citgit.model.record import Advert, Claim, Observed, Progress
+from citgit.model.record import Advert, Claim, Observed, Progress, RecordType
 from citgit.rules.judge import promises_of
 from citgit.rules.ordering import in_order
 
@@ -62,6 +62,7 @@ class Worker:
     advert: Advert | None = None
     stopped: set[Oid] = field(default_factory=set)
     begun: set[Oid] = field(default_factory=set)
+    doubtful: frozenset[str] = frozenset()
     draining: bool = False
     only: frozenset[str] = frozenset()
     hands_off: bool = False
@@ -69,6 +70,7 @@ class Worker:
     def turn(self) -> None:
         """One turn. Raises nothing that the next turn could mend; Refused if the policy cannot be trusted."""
         try:
+            self.do_resend()
             repository = Repository(self.state, poll(self.state))
         except RemoteAway as error:
             self.watches.failed()
@@ -93,11 +95,25 @@ class Worker:
 
     # -- the steps of a turn ----------------------------------------------------------------------------
 
+    def do_resend(self) -> None:
+        """Finds out about pushes whose answers were lost; refs whose last push is still in doubt are left alone."""
+        for entry, pushed in resend(self.state, self.actor.journal, self._is_wanted):
+            if pushed.answer is Answer.UNKNOWN:
+                self._say("doubt", entry.ref.rpartition("/")[2], f"{entry.kind}: {pushed.message}")
+        self.doubtful = frozenset(entry.ref for entry in self.actor.journal.entries())
+
+    def _is_wanted(self, entry: Entrusted) -> bool:
+        """Whether it should still be pushed: what rests on an observation of back then is decided anew."""
+        if entry.kind == RecordType.CLAIM.value:
+            body = self.body_of(entry.new)
+            return body is not None and body.takeover is None
+        return entry.kind not in (RecordType.LOST.value, RecordType.EXPIRED.value, "archive")
+
     def do_beat(self, repository: Repository) -> None:
         """Writes the advert and renews leases."""
         if self.advert is None:
             self.advert = self.workshop.advert(self.boot, self.slots, self.labels)
-        if self.actor.name.startswith("agent:"):
+        if self.actor.name.startswith("agent:") and not self._beats_in_doubt():
             held = tuple(sorted(self.workshop.running()))
             beat(self.state, self.actor, repository, self.heart, self.advert, held, self.free())
 
@@ -107,6 +123,8 @@ class Worker:
             result = self._guard("poll", lambda oid=oid: self.workshop.poll(oid), build_id)  # type: ignore[misc]
             build = self._find(repository, build_id)
             if result is None or build is None or build.held is None or build.held.claim != oid or build.is_final:
+                continue
+            if build.ref in self.doubtful:
                 continue
             answer = push(self.state, self.actor, [draft(self.state, self.actor, repository.snapshot, build, result)])[
                 0
@@ -172,6 +190,8 @@ class Worker:
             self._say("expired", ended, "waited too long")
 
     def _take_over(self, repository: Repository, build: Build, observed: Observed) -> None:
+        if build.ref in self.doubtful:
+            return
         spent = build.request is None or build.valid_claims >= build.request.max_attempts or bool(build.stopping)
         if spent:
             if reap.end_lost(self.state, self.actor, repository, build, observed):
@@ -187,7 +207,7 @@ class Worker:
         for build in in_order(candidates(repository, self.pools), self.watches.first_seen, running):
             if self.free() <= 0:
                 return
-            if self.only and build.id not in self.only:
+            if build.ref in self.doubtful or (self.only and build.id not in self.only):
                 continue
             self._guard("claim", lambda b=build: self._consider(repository, b), build.id)  # type: ignore[misc]
 
@@ -252,6 +272,9 @@ class Worker:
             self._say("archived", done, "")
 
     # -- small things -----------------------------------------------------------------------------------
+
+    def _beats_in_doubt(self) -> bool:
+        return self.state.refs.agent(self.actor.name.partition(":")[2], self.boot) in self.doubtful
 
     def body_of(self, oid: Oid) -> Claim | None:
         """The claim record at `oid`."""

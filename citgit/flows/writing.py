@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from citgit.errors import CitError, Refused, RemoteAway, TryAgain
 from citgit.flows.chains import descends
+from citgit.flows.folders import archived_tip
 from citgit.flows.state import Actor, Snapshot, State
 from citgit.interfaces import Answer, Entrusted, Journal, Oid, Pushed, Update
 from citgit.model.build import Build
+from citgit.model.names import Kind
 from citgit.model.record import Body, Seen
 from citgit.records import commit as commits
 from citgit.records.envelope import Parent, compose, parent_of
 from citgit.records.registry import BY_BODY
+
+_AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,30 +107,77 @@ def push(state: State, actor: Actor, drafts: Sequence[Draft]) -> list[Pushed]:
     return settled
 
 
-def resend(state: State, journal: Journal) -> list[tuple[Entrusted, Pushed]]:
-    """Pushes what the journal holds, oldest first, each on its own; what is settled leaves the journal."""
-    answers = []
-    for entry in journal.entries():
-        for data in entry.commits:
-            state.objects.write("commit", data)
-        answer = state.remote.push([Update(entry.ref, entry.old, entry.new)])[0]
-        if answer.answer in (Answer.UNKNOWN, Answer.STALE):
-            answer = _resolve(state, answer)
-        if answer.answer is not Answer.UNKNOWN:
-            journal.settle(entry.new)
-        answers.append((entry, answer))
-    return answers
+def resend(
+    state: State, journal: Journal, wanted: Callable[[Entrusted], bool] = lambda entry: True
+) -> list[tuple[Entrusted, Pushed]]:
+    """Finds out what became of the pushes that the journal holds; those that did not get there are pushed again.
+
+    Oldest first; one that is not `wanted` any more is forgotten instead. What is settled leaves the journal.
+    """
+    found: list[tuple[Entrusted, Pushed]] = []
+    waiting = journal.entries()
+    while waiting:
+        batch = list({entry.ref: entry for entry in reversed(waiting)}.values())[:_AT_ONCE]  # the oldest of each ref
+        for entry in batch:
+            for data in entry.commits:
+                state.objects.write("commit", data)
+        try:
+            answers = _again(state, batch, wanted)
+        except (RemoteAway, Refused) as error:
+            return found + [
+                (entry, Pushed(Update(entry.ref, entry.old, entry.new), Answer.UNKNOWN, error.message))
+                for entry in waiting
+            ]
+        for entry, pushed in zip(batch, answers, strict=True):
+            if pushed.answer is not Answer.UNKNOWN or not wanted(entry):
+                journal.settle(entry.new)
+        found += zip(batch, answers, strict=True)
+        # what follows a push that is still in doubt cannot get through before it
+        doubtful = {pushed.update.ref for pushed in answers if pushed.answer is Answer.UNKNOWN}
+        waiting = [entry for entry in waiting if entry not in batch and entry.ref not in doubtful]
+    return found
+
+
+def _again(state: State, batch: Sequence[Entrusted], wanted: Callable[[Entrusted], bool]) -> list[Pushed]:
+    known = _look(state, [Update(entry.ref, entry.old, entry.new) for entry in batch])
+    again = [
+        pushed.update
+        for entry, pushed in zip(batch, known, strict=True)
+        if pushed.answer is Answer.UNKNOWN and wanted(entry)
+    ]
+    answers = {pushed.update.ref: _resolve(state, pushed) for pushed in (state.remote.push(again) if again else [])}
+    return [answers.get(pushed.update.ref, pushed) for pushed in known]
 
 
 def _resolve(state: State, pushed: Pushed) -> Pushed:
-    """Reads back a push whose answer was lost. It may still land later, so "not there" stays UNKNOWN."""
-    update = pushed.update
+    """Reads back a push whose answer was lost, or that came too late."""
+    if pushed.answer not in (Answer.UNKNOWN, Answer.STALE):
+        return pushed
     try:
-        tip = state.remote.fetch([update.ref]).get(update.ref)
+        seen = _look(state, [pushed.update])[0]
     except CitError:
         return pushed
-    if tip and update.new and descends(state, tip, update.new):
-        return Pushed(update, Answer.DONE, "read back")
-    if tip != update.old:
-        return Pushed(update, Answer.STALE, "read back")
-    return pushed
+    return seen if seen.answer is not Answer.UNKNOWN else pushed
+
+
+def _look(state: State, updates: Sequence[Update]) -> list[Pushed]:
+    """What the host shows of pushes: in `builds`, then in `archive`, in that order.
+
+    A push may still land later, so "not there" is UNKNOWN. Raises RemoteAway, Refused.
+    """
+    tips = state.remote.fetch([update.ref for update in updates])
+    gone = [place for update in updates if update.ref not in tips and (place := state.refs.parse(update.ref))]
+    pools = sorted({place.group for place in gone if place.kind is Kind.BUILD})
+    archives = state.remote.fetch([state.refs.archives(pool) for pool in pools]) if pools else {}
+    found = []
+    for update in updates:
+        place, tip = state.refs.parse(update.ref), tips.get(update.ref)
+        if tip is None and place and place.kind is Kind.BUILD:
+            tip = archived_tip(state, archives, place.group, place.leaf) or None
+        if tip and update.new and descends(state, tip, update.new):
+            found.append(Pushed(update, Answer.DONE, "read back"))
+        elif tip != update.old:
+            found.append(Pushed(update, Answer.STALE, "read back"))
+        else:
+            found.append(Pushed(update, Answer.UNKNOWN, "not there"))
+    return found
