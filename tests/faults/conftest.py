@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from world import World
-
-ROUNDS = int(os.environ.get("CIT_ROUNDS", "1"))
-"""How many times each kind of fault is tried: `make soak` sets it."""
 
 
 @pytest.fixture

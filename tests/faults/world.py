@@ -26,10 +26,15 @@ from citgit.git.program import must, run
 from citgit.interfaces import Answer, Entrusted
 from citgit.keys.generate import generate
 from citgit.model.build import Build
-from citgit.wiring import Clone, open_clone
+from citgit.wiring.clone import Clone, open_clone
 
 CIT = (sys.executable, "-P", "-m", "citgit.programs.cit")
 PATIENCE = float(os.environ.get("CIT_PATIENCE", "120"))
+
+ROUNDS = int(os.environ.get("CIT_ROUNDS", "1"))
+"""How many times each kind of fault is tried: `make soak` sets it."""
+
+SEEDS = range(1, ROUNDS + 1)
 
 JOBS = """
 [job.quick]
