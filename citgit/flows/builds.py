@@ -9,7 +9,7 @@ from citgit.flows.chains import read_chain
 from citgit.flows.folders import archived_tip, listed, tip_in
 from citgit.flows.state import Snapshot, State
 from citgit.interfaces import Oid
-from citgit.model.build import Build
+from citgit.model.build import Build, Entry
 from citgit.model.names import HERE, Kind, Place
 from citgit.rules.facts import Origin, Other, Promised
 from citgit.rules.judge import judge, promises_of
@@ -34,6 +34,16 @@ class Repository:
         if key not in self._judged:
             self._judged[key] = self._judge(ref, place, tip)
         return self._judged[key]
+
+    def forged(self, build: Build) -> list[Entry]:
+        """The void records that no honest program wrote: void by the very policy that they cite. Raises NotYet."""
+        if not any(entry.void for entry in build.entries):
+            return []
+        links = [entry.link for entry in build.entries]
+        place = Place(Kind.BUILD, build.pool, build.id)
+        written = judge(build.ref, place, links, self.snapshot.policies, self, as_written=True)
+        void = {entry.link.oid for entry in written.entries if entry.void}
+        return [entry for entry in build.entries if entry.void and (entry.link.oid in void or written.broken)]
 
     def active(self, pool: str = "") -> Iterator[Build]:
         """The builds that have a ref, of one pool or all; those that cannot be judged yet are left out."""

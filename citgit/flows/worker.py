@@ -23,6 +23,7 @@ from citgit.model.build import Build
 from citgit.model.names import HERE
 from citgit.model.record import Advert, Claim, Observed, Progress, RecordType
 from citgit.rules.judge import promises_of
+from citgit.rules.lifecycle import State as Life
 from citgit.rules.ordering import in_order
 
 T = TypeVar("T")
@@ -262,7 +263,8 @@ class Worker:
             return
         now = poll(self.state, [build.pool])
         fresh = self._find(Repository(self.state, now), build.id)
-        if fresh and fresh.held and fresh.held.claim == claimed.claim and not fresh.is_final:
+        # a build that was cancelled meanwhile takes no progress any more
+        if fresh and fresh.held and fresh.held.claim == claimed.claim and fresh.state == Life.RUNNING.value:
             body = Progress(claim=claimed.claim, phase="command", where=where)
             push(self.state, self.actor, [draft(self.state, self.actor, now, fresh, body)])
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import cast
+from typing import NamedTuple, cast
 
 from citgit.errors import NotYet
 from citgit.model.build import Build, Entry, Held, Link
@@ -50,20 +50,35 @@ _OUTCOME = {
 }
 
 
-def judge(ref: str, place: Place, links: Sequence[Link], chain: PolicyChain, facts: Facts) -> Build:
+class _Case(NamedTuple):
+    """What the records of one chain are judged by; `later` says whether policies after the cited one count too."""
+
+    links: Sequence[Link]
+    chain: PolicyChain
+    facts: Facts
+    later: bool
+
+
+def judge(
+    ref: str, place: Place, links: Sequence[Link], chain: PolicyChain, facts: Facts, *, as_written: bool = False
+) -> Build:
     """What the chain (root first) at `ref` amounts to.
+
+    `as_written` judges each record by the policy that it cites alone, as its writer did: what is void even then, no
+    honest program wrote. It shows who lied, and decides nothing.
 
     Raises:
         NotYet: a record cites a policy, or refers to a build, that the repository as fetched does not hold.
     """
     build = Build(id=place.leaf, pool=place.group, ref=ref, tip=links[-1].oid, state=State.NONE.value)
     parent: Link | None = None
+    case = _Case(links, chain, facts, not as_written)
     for seq, link in enumerate(links):
         if broken := _shape(link, parent):
             return replace(build, broken=broken)
         if link.unsupported and (is_known(chain.tip, link.key) or (build.held and build.held.attempt_key == link.key)):
             return replace(build, unsupported=link.unsupported, entries=(*build.entries, Entry(link=link)))
-        build = _step(build, link, parent, seq, links, chain, facts)
+        build = _step(build, link, parent, seq, case)
         if seq == 0 and build.state == State.NONE.value:
             return replace(build, broken=f"root is void: {build.entries[0].void}")
         parent = link
@@ -77,16 +92,8 @@ def _shape(link: Link, parent: Link | None) -> str:
     return ""
 
 
-def _step(
-    build: Build,
-    link: Link,
-    parent: Link | None,
-    seq: int,
-    links: Sequence[Link],
-    chain: PolicyChain,
-    facts: Facts,
-) -> Build:
-    record = link.record
+def _step(build: Build, link: Link, parent: Link | None, seq: int, case: _Case) -> Build:
+    record, chain, facts = link.record, case.chain, case.facts
     claims = (record.head.type if record else link.kind) == RecordType.CLAIM.value
     counted = replace(build, claims=build.claims + 1) if claims else build
     if record is None:
@@ -94,12 +101,12 @@ def _step(
         return _append(counted, link, link.fault or f"{link.unsupported}, and a stranger signed it")
     kind = RecordType(record.head.type)
     fault = place_fault(record.head, repo=chain.repo, ref=build.ref, build=build.id, seq=seq, parent=parent)
-    if fault := fault or _citation(build, link, record, seq, links, chain, facts):
+    if fault := fault or _citation(build, link, record, seq, case):
         return _append(counted, link, fault)
     rule = TABLE.get((State(build.state), kind))
     if rule is None:
         return _append(counted, link, f"{kind.value} is not allowed in state {build.state}")
-    who = _standings(build, link, record, seq, links, chain, facts)
+    who = _standings(build, link, record, seq, case)
     if not (who & rule.who):
         wanted = " or ".join(sorted(one.value for one in rule.who))
         return _append(counted, link, f"{record.head.actor} is not {wanted}")
@@ -113,17 +120,15 @@ def _append(build: Build, link: Link, void: str) -> Build:
     return replace(build, entries=(*build.entries, Entry(link=link, void=void)))
 
 
-def _citation(
-    build: Build, link: Link, record: Record, seq: int, links: Sequence[Link], chain: PolicyChain, facts: Facts
-) -> str:
+def _citation(build: Build, link: Link, record: Record, seq: int, case: _Case) -> str:
     """Why the record may not cite the policy that it cites; "" if it may. Raises NotYet."""
-    policy = record.head.policy
+    policy, chain = record.head.policy, case.chain
     cited = chain.index(policy)
     if cited is None:
         # The policies were read after this record, so an honest host that lost none knows every policy ever cited.
         if not _signs(build, link, record, chain.tip):
             return f"cites policy {policy[:12]}, which is not known here, and is signed by a stranger"
-        if any(_covers(one, build, seq, links, facts) for one in chain.policies):
+        if any(_covers(one, build, seq, case) for one in chain.policies):
             return f"cites policy {policy[:12]}, which none up to the seal over this record is"
         raise NotYet(
             f"record {link.oid[:12]} of {record.head.actor} cites policy {policy[:12]}, which the host does not hold",
@@ -134,31 +139,27 @@ def _citation(
     return "cites an older policy than a record before it" if cited < before else ""
 
 
-def _covers(policy: PolicyView, build: Build, seq: int, links: Sequence[Link], facts: Facts) -> bool:
+def _covers(policy: PolicyView, build: Build, seq: int, case: _Case) -> bool:
     """Whether the policy's seal holds the record at `seq`, or one after it in the chain."""
-    sealed = policy.seal.builds.get(build.ref) or facts.sealed(policy.oid, build.id)
-    return bool(sealed) and any(link.oid == sealed for link in links[seq:])
+    sealed = policy.seal.builds.get(build.ref) or case.facts.sealed(policy.oid, build.id)
+    return bool(sealed) and any(link.oid == sealed for link in case.links[seq:])
 
 
-def _applicable(
-    build: Build, record: Record, seq: int, links: Sequence[Link], chain: PolicyChain, facts: Facts
-) -> list[PolicyView]:
+def _applicable(build: Build, record: Record, seq: int, case: _Case) -> list[PolicyView]:
     """The cited policy and every later one, up to the first whose seal covers the record (PROTOCOL §6)."""
-    cited = chain.index(record.head.policy) or 0
+    cited = case.chain.index(record.head.policy) or 0
     policies = []
-    for at, policy in enumerate(chain.policies[cited:], cited):
+    for at, policy in enumerate(case.chain.policies[cited:], cited):
         policies.append(policy)
-        if at > cited and _covers(policy, build, seq, links, facts):
+        if not case.later or (at > cited and _covers(policy, build, seq, case)):
             break
     return policies
 
 
-def _standings(
-    build: Build, link: Link, record: Record, seq: int, links: Sequence[Link], chain: PolicyChain, facts: Facts
-) -> frozenset[Who]:
+def _standings(build: Build, link: Link, record: Record, seq: int, case: _Case) -> frozenset[Who]:
     request = record.body if isinstance(record.body, Request) else None
     all_of: frozenset[Who] | None = None
-    for policy in _applicable(build, record, seq, links, chain, facts):
+    for policy in _applicable(build, record, seq, case):
         actor, key, held = record.head.actor, _key(build, link, record, policy), build.held
         found = standings(
             policy,
