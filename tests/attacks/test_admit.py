@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 from chains import request
-from stage import ANNA, BEN, CARA, EVE, LAB1, LAB2, Stage
+from stage import ANNA, BEN, CARA, EVE, LAB1, LAB2, MemoryHosted, Stage
 
 from citgit.flows.admit import Denied
 from citgit.flows.archive import archive
 from citgit.flows.builds import Repository
 from citgit.flows.poll import poll
 from citgit.model.build import Build
-from citgit.model.record import Advert, Beat, Cancel, Claim, Grant, Outcome, Progress, Result
+from citgit.model.record import Advert, Beat, Cancel, Cause, CauseKind, Claim, Grant, Outcome, Progress, Result
 from citgit.records import commit as commits
 
 
@@ -52,6 +52,20 @@ def test_an_honest_life_is_let_through(stage: Stage) -> None:
     stage.place(month, made)
     assert stage.denied(ref) is None
     assert rule(stage.denied(ref, stage.record(ref, Cancel(), ANNA))) == "archived"
+
+
+def test_a_push_costs_no_list_of_refs(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many builds and archives there are, the judgement of a record looks up a few refs by name."""
+    ref, claim = claimed(stage)
+
+    def listing(self: object, prefix: str) -> dict[str, str]:
+        raise AssertionError(f"lists {prefix}")
+
+    monkeypatch.setattr(MemoryHosted, "under", listing)
+    assert stage.denied(ref, stage.record(ref, Progress(claim=claim, phase="x"), LAB1)) is None
+    promised = request(cause=Cause(kind=CauseKind.PROMISE, build=ref.rpartition("/")[2]))
+    other = stage.refs.build("default", stage.entropy.build_id())
+    assert "no valid record promises" in str(stage.denied(other, stage.record(other, promised, ANNA)))
 
 
 def test_branches_are_nobody_s_business(stage: Stage) -> None:
