@@ -59,11 +59,18 @@ def descends(state: State, new: Oid, old: Oid) -> bool:
 
 
 def payload(state: State, link: Link, name: str, sha256: str, size: int) -> bytes:
-    """A payload file of a record, checked against what the record says. Raises Refused, NotFound."""
-    entry = next((one for one in state.objects.tree(link.tree) if one.name == name), None)
-    if entry is None:
-        raise Refused(f"record {link.oid[:12]} lacks its payload {name!r}")
-    _, data = state.objects.read(entry.oid)
+    """A payload file of a record, checked against what the record says; a name may be `folder/file`.
+
+    Raises:
+        Refused: it is not there, or is not what the record says. NotFound: its object was not fetched.
+    """
+    oid = link.tree
+    for part in name.split("/"):
+        entry = next((one for one in state.objects.tree(oid) if one.name == part), None)
+        if entry is None:
+            raise Refused(f"record {link.oid[:12]} lacks its payload {name!r}")
+        oid = entry.oid
+    _, data = state.objects.read(oid)
     if len(data) != size or hashlib.sha256(data).hexdigest() != sha256:
         raise Refused(f"payload {name!r} of record {link.oid[:12]} is not what the record says")
     return data

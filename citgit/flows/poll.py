@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from citgit.errors import NotFound
+from citgit.errors import NotFound, Refused
 from citgit.flows.chains import descends
 from citgit.flows.folders import archived_tip
 from citgit.flows.policies import read_policies
@@ -61,9 +61,20 @@ def compare(state: State, found: dict[str, Oid], prefixes: tuple[str, ...], alar
             changes[ref] = None
             continue
         alarms.append(f"ref {ref!r} vanished; it was at {before[:12]}")
+    try:
+        policies = read_policies(state, policy)
+    except Refused as error:
+        last = memory.get(state.refs.policy)
+        if last is None or last == policy:
+            raise
+        # whoever may push can put anything there; what is no policy must not stop those who know the last one
+        alarms.append(f"{error.message}: going on with the policy before it")
+        changes.pop(state.refs.policy, None)
+        found[state.refs.policy] = last
+        policies = read_policies(state, last)
     if changes:
         state.tips.save(changes)
-    return Snapshot(tips=found, policies=read_policies(state, policy), alarms=tuple(alarms))
+    return Snapshot(tips=found, policies=policies, alarms=tuple(alarms))
 
 
 def remembered(state: State, waiting: Iterable[Entrusted] = ()) -> Snapshot:

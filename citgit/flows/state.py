@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from citgit.errors import Refused
@@ -25,7 +25,8 @@ class Actor:
 class State:
     """A client of a state repository. `pinned` is the root policy's oid, "" before it was first seen.
 
-    `links` caches what was verified, by oid: a commit's bytes never change.
+    `links` caches what was verified, by oid: a commit's bytes never change. `learned` is told of each chain of
+    policies that was read and verified.
     """
 
     refs: Refs
@@ -38,6 +39,7 @@ class State:
     pinned: str = ""
     links: dict[Oid, Link] = field(default_factory=dict)
     chains: dict[Oid, PolicyChain] = field(default_factory=dict)
+    learned: Callable[[PolicyChain], None] = lambda chain: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

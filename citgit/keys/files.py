@@ -21,13 +21,12 @@ class NeedsProgram(BadSignature):
     """The key is fine, but only ssh-keygen can use it: a passphrase, an agent's or a FIDO key."""
 
 
-class FileSigner:
-    """The key in the file `path`, in OpenSSH's or PEM form: ed25519, ECDSA or RSA."""
+class KeySigner:
+    """A private key in memory: ed25519, ECDSA or RSA."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._key = _load(path)
-        self._blob = _public_blob(self._key)
+    def __init__(self, key: Any) -> None:
+        self._key = key
+        self._blob = _public_blob(key)
 
     @property
     def public_key(self) -> str:
@@ -47,6 +46,20 @@ class FileSigner:
             r, s = utils.decode_dss_signature(self._key.sign(data, ec.ECDSA(getattr(hashes, digest)())))
             return armor(self._blob, kind, string(mpint(r)) + string(mpint(s)))
         return armor(self._blob, "rsa-sha2-512", self._key.sign(data, padding.PKCS1v15(), hashes.SHA512()))
+
+
+class FileSigner(KeySigner):
+    """The key in the file `path`, in OpenSSH's or PEM form."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(_load(path))
+
+
+def secret_signer(secret: bytes) -> KeySigner:
+    """The ed25519 key that 32 secret bytes are: for an invitation, whose line carries them."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    return KeySigner(Ed25519PrivateKey.from_private_bytes(secret))
 
 
 def _load(path: Path) -> Any:

@@ -65,11 +65,15 @@ def fingerprint(public_key: str) -> str:
 def allowed_signers(keys: Iterable[tuple[str, str]]) -> str:
     """An allowed_signers file for (name, public key) pairs, with which `git verify-commit` agrees.
 
-    It lists who signed, never who may: authority comes from the policy. Raises BadSignature, UsageError.
+    It lists who signed, never who may: authority comes from the policy. An agent is an authority for certificates
+    as well, with which the keys of its attempts sign. Raises BadSignature, UsageError.
     """
     lines: list[str] = []
     for name, key in keys:
         if not _NAME.fullmatch(name):
             raise UsageError(f"not a signer's name: {name[:80]!a}", hint="use letters, digits and . _ @ + : -")
-        lines.append(f'{name} namespaces="git" {public_key_text(parse_public_key(key)[1])}\n')
+        bare = public_key_text(parse_public_key(key)[1])
+        lines.append(f'{name} namespaces="git" {bare}\n')
+        if name.startswith("agent:"):
+            lines.append(f'{name} cert-authority,namespaces="git" {bare}\n')
     return "".join(dict.fromkeys(lines))

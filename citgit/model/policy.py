@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -19,7 +20,10 @@ class Seal(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyView:
-    """One policy of the chain; `oid` of the record, `revoked` keys (they count from here on no more)."""
+    """One policy of the chain: `oid` of the record, `revoked` keys and why (from here on they count no more).
+
+    `actor` signed it with `key`; `cosigners` are the names of the other admins who did.
+    """
 
     oid: str
     version: int
@@ -27,9 +31,12 @@ class PolicyView:
     seal: Seal
     generation: int = 0
     hold: bool = False
-    revoked: frozenset[str] = frozenset()
+    revoked: Mapping[str, str] = field(default_factory=dict)
     actor: str = ""
+    key: str = ""
+    cosigners: tuple[str, ...] = ()
     time: int = 0
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ VERBS = {
     "retry": ("retry", "ask for the same build again"),
     "job": ("job", "list, show and check jobs"),
     "agent": ("agent", "list agents"),
-    "policy": ("policy", "show and publish who may do what"),
+    "policy": ("policy", "who may do what: show, publish, sign, revoke, invite"),
     "worker": ("worker", "poll, claim and build"),
     "demo": ("demo", "show the whole thing in a folder of its own"),
     "report": ("report", "static pages of all builds"),

@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from citgit.errors import NotFound, UsageError
-from citgit.flows.policies import fetch_policies, publish, seal_of
+from citgit.flows.policies import fetch_policies
+from citgit.flows.publishing import publish, seal_of
 from citgit.model.names import is_name
-from citgit.model.policy import PolicyChain
 from citgit.wiring.checkout import commit_at, commit_files, head_branch, tracked
 from citgit.wiring.clone import Clone, data_dir, git_place, open_clone, set_setting, setting
 from citgit.wiring.configs import detect, other_ci, read_team, render_cit_toml
@@ -144,24 +144,10 @@ def _policy(clone: Clone, person: str) -> None:
         click.echo(f"state at {clone.state.remote.url}: policy {chain.tip.version}, root {chain.repo[:16]}")
     except NotFound:
         team = read_team({"team.toml": (clone.top / "team.toml").read_bytes()})
-        publish(clone.state, clone.actor(), team, before=None, seal=seal_of(clone.state), reason="root")
+        made = publish(clone.state, clone.actor(), team, before=None, seal=seal_of(clone.state), reason="root")
+        set_setting(clone.git_dir, "citgit.root", made)
         chain = fetch_policies(clone.state)
         click.echo(f"made the root policy {chain.repo[:16]} at {clone.state.remote.url}, signed by {person}")
-    set_setting(clone.git_dir, "citgit.root", chain.repo)
-    trust(clone, chain)
-
-
-def trust(clone: Clone, chain: PolicyChain) -> None:
-    """Makes `git verify-commit` and `git log --show-signature` know everybody who ever had a key here."""
-    names: list[tuple[str, str]] = []
-    for policy in chain.policies:
-        names += [(f"person:{name}", key) for name, person in policy.team.person.items() for key in person.keys]
-        names += [(f"agent:{name}", agent.key) for name, agent in policy.team.agent.items()]
-    path = clone.git_dir / "cit-allowed-signers"
-    lines = [f'{name} namespaces="git" {" ".join(key.split()[:2])}\n' for name, key in dict.fromkeys(names)]
-    path.write_text("".join(lines))
-    if not setting(clone.git_dir, "gpg.ssh.allowedSignersFile"):
-        set_setting(clone.git_dir, "gpg.ssh.allowedSignersFile", str(path))
 
 
 def _name(text: str) -> str:

@@ -1,4 +1,4 @@
-"""`cit policy show|publish`: who may do what."""
+"""`cit policy …`: who may do what."""
 
 from __future__ import annotations
 
@@ -8,51 +8,56 @@ from pathlib import Path
 import click
 import msgspec
 
-from citgit.flows.enqueue import Change
-from citgit.flows.policies import fetch_policies, publish, seal_of
-from citgit.programs.init import trust
-from citgit.wiring.checkout import revision
-from citgit.wiring.clone import Clone, open_clone
-from citgit.wiring.configs import read_team
-
-PATHS = ("team.toml", ".cit/team.toml", "agents/", "people/", "policy.toml")
+from citgit.errors import NotFound
+from citgit.flows.policies import fetch_policies
+from citgit.model.policy import PolicyChain, PolicyView
+from citgit.programs.policy_keys import recover, revoke
+from citgit.programs.policy_people import accept, invite, join
+from citgit.programs.policy_publish import publish, sign
+from citgit.programs.policy_words import policy_lines, view_changes
+from citgit.wiring.clone import open_clone
 
 
 @click.group("policy", epilog="Example: cit policy publish")
 def command() -> None:
-    """Who may do what."""
+    """Who may do what: shown, published, signed; people let in, keys revoked."""
 
 
-@command.command("show", epilog="Example: cit policy show --json")
+@command.command("show", epilog="Example: cit policy show --at 3 --diff")
 @click.option("-C", "directory", default=".", help="the checkout")
+@click.option("--at", "revision", default="", help="an earlier policy: its version, or the start of its oid")
+@click.option("--diff", is_flag=True, help="only what it changed against the one before it")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
-def show(directory: str, as_json: bool) -> None:
-    """Prints the policy in force."""
-    chain = fetch_policies(open_clone(Path(directory)).state)
-    tip = chain.tip
-    document = {"version": 1, "policy": tip.version, "oid": tip.oid, "root": chain.repo, "by": tip.actor}
-    if as_json:
-        click.echo(json.dumps({**document, "team": msgspec.to_builtins(tip.team)}))
-        return
-    click.echo(f"policy {tip.version} ({tip.oid[:12]}), signed by {tip.actor}; root {chain.repo}")
-    click.echo(json.dumps(msgspec.to_builtins(tip.team), indent=2))
-
-
-@command.command("publish", epilog="Example: git commit -am 'Add agent lab1' && cit policy publish")
-@click.option("-C", "directory", default=".", help="the checkout")
-@click.option("--why", "reason", default="", help="for the record")
-def publish_(directory: str, reason: str) -> None:
-    """Makes the protected branch's team.toml the next policy, sealed and signed."""
+def show(directory: str, revision: str, diff: bool, as_json: bool) -> None:
+    """Prints the policy in force, or an earlier one."""
     clone = open_clone(Path(directory))
     chain = fetch_policies(clone.state)
-    commit, _ = revision(clone.git_dir, chain.tip.team.protected)
-    team = read_team(_files(clone, Change(url=str(clone.repository), branch=chain.tip.team.protected, commit=commit)))
-    publish(clone.state, clone.actor(), team, before=chain, seal=seal_of(clone.state), reason=reason)
-    after = fetch_policies(clone.state)
-    trust(clone, after)
-    click.echo(f"policy {after.tip.version} is in force ({after.tip.oid[:12]})")
+    view = find_policy(chain, revision)
+    before = chain.policies[view.version - 2] if view.version > 1 else None
+    if as_json:
+        document = {
+            "version": 1, "policy": view.version, "oid": view.oid, "root": chain.repo, "by": view.actor,
+            "cosigners": list(view.cosigners), "time": view.time, "reason": view.reason, "hold": view.hold,
+            "generation": view.generation, "revoked": dict(view.revoked),
+        }  # fmt: skip
+        content = {"changes": view_changes(before, view)} if diff else {"team": msgspec.to_builtins(view.team)}
+        click.echo(json.dumps(document | content))
+        return
+    lines = view_changes(before, view) if diff else list(policy_lines(chain, view, clone.state.clock.now()))
+    for line in lines or ["nothing changed but the seal"]:
+        click.echo(line)
 
 
-def _files(clone: Clone, change: Change) -> dict[str, bytes]:
-    clone.doors.sources.fetch(change.url, change.commit, f"refs/heads/{change.branch}")
-    return clone.doors.sources.files(change.url, change.commit, PATHS)
+def find_policy(chain: PolicyChain, revision: str) -> PolicyView:
+    """The policy with that version or beginning of an oid; the one in force for "". Raises NotFound."""
+    if not revision:
+        return chain.tip
+    part = len(revision) > 3
+    fitting = [one for one in chain.policies if revision == str(one.version) or (part and one.oid.startswith(revision))]
+    if len(fitting) == 1:
+        return fitting[0]
+    raise NotFound(f"no policy {revision!r}", hint=f"there are versions 1 to {chain.tip.version}")
+
+
+for _verb in (publish, sign, revoke, recover, invite, join, accept):
+    command.add_command(_verb)

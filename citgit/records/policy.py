@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from citgit.model.names import is_name
 from citgit.model.record import Payload, Policy, RecordType
 from citgit.records.spec import Spec, line_fault
 
@@ -20,6 +21,14 @@ def _faults(body: Policy) -> Iterator[str]:
     if body.version < 1:
         yield "version: below 1"
     yield from line_fault("reason", body.reason)
+    for one in body.revoked:
+        yield from line_fault("revoked.why", one.why)
+        if len(one.key.split(" ")) != 2:
+            yield "revoked.key: not 'TYPE BASE64'"
+    for signature in body.signatures:
+        folder, _, admin = signature.name.partition("/")
+        if folder != "signatures" or not is_name(admin):
+            yield f"signatures: not signatures/NAME: {signature.name[:60]!a}"
     names = [payload.name for payload in _payloads(body)]
     if len(set(names)) != len(names) or not {"policy.json", "seal.json"} <= set(names):
         yield "files: need policy.json and seal.json, each name once"

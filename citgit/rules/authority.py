@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 
 from citgit.model.names import HERE
-from citgit.model.policy import PolicyView
+from citgit.model.policy import PolicyChain, PolicyView
 from citgit.model.record import CauseKind, Request
 from citgit.model.team import Role, Team
 from citgit.rules.lifecycle import Who
@@ -27,6 +27,22 @@ def speaks_for(policy: PolicyView, actor: str, key: str) -> bool:
 def is_known(policy: PolicyView, key: str) -> bool:
     """Whether the key is somebody's under the policy, and not revoked."""
     return key not in policy.revoked and actor_of(policy.team, key) != ""
+
+
+def live_keys(policy: PolicyView, name: str) -> list[str]:
+    """The keys of a person or an agent that count under the policy; none for a stranger."""
+    team = policy.team
+    keys = team.person[name].keys if name in team.person else (team.agent[name].key,) if name in team.agent else ()
+    return [key for key in map(_bare, keys) if key not in policy.revoked]
+
+
+def signers(chain: PolicyChain) -> Iterator[tuple[str, str]]:
+    """Every actor that ever had a key in the chain, with the key: who signed, not who may."""
+    for policy in chain.policies:
+        for name, person in policy.team.person.items():
+            yield from ((f"person:{name}", key) for key in person.keys)
+        for name, agent in policy.team.agent.items():
+            yield f"agent:{name}", agent.key
 
 
 def actor_of(team: Team, key: str) -> str:

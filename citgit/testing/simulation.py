@@ -19,8 +19,8 @@ from citgit.flows.builds import Repository
 from citgit.flows.control import control
 from citgit.flows.enqueue import Change, Doors, Wish, enqueue_person, enqueue_push
 from citgit.flows.folders import listed
-from citgit.flows.policies import publish
 from citgit.flows.poll import compare, poll
+from citgit.flows.publishing import publish
 from citgit.flows.state import Actor, State
 from citgit.flows.worker import Worker
 from citgit.flows.writing import push, resend

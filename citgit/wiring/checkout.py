@@ -7,7 +7,7 @@ from pathlib import Path
 
 from citgit.config.read import cit_paths, team_paths
 from citgit.errors import NotFound, UsageError
-from citgit.git.program import must, run
+from citgit.git.program import must, run, shown
 from citgit.wiring.clone import git_place, setting
 
 _LIMIT = 1 << 20
@@ -92,3 +92,23 @@ def _committed(git_dir: Path, ref: str) -> dict[str, bytes]:
     for path in _config(blobs):
         read[path] = must(["cat-file", "blob", blobs[path]], git_dir=git_dir, doing="read the config").stdout
     return read
+
+
+def behind(git_dir: Path, branch: str) -> int:
+    """How many commits the branch's upstream has, as last fetched, that the branch itself lacks."""
+    span = f"refs/heads/{branch}..{branch}@{{upstream}}"
+    found = run(["rev-list", "--count", "--end-of-options", span], git_dir=git_dir)
+    return 0 if found.status else int(found.stdout)
+
+
+def is_clean(top: Path, name: str) -> bool:
+    """Whether a file of the checkout is as committed, or not there at all."""
+    changed = run(["-C", str(top), "status", "--porcelain", "--", name]).stdout
+    return not changed.strip()
+
+
+def clone_to(url: str, directory: Path) -> None:
+    """Clones the repository at `url` to a new directory. Raises UsageError if it is there, GitFailed."""
+    if directory.exists():
+        raise UsageError(f"will not clone into {str(directory)!r}: it is there", hint="name another with --into")
+    must(["clone", "--quiet", "--", url, str(directory)], network=True, doing=f"clone {shown(url)!r}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +15,15 @@ from citgit.flows.enqueue import Doors
 from citgit.flows.state import Actor, State
 from citgit.git.journal import FileJournal
 from citgit.git.objects import GitObjects, common_dir, init_bare
-from citgit.git.program import must, run
+from citgit.git.program import must, run, shown
 from citgit.git.tips import GitTips
-from citgit.interfaces import Signer
+from citgit.interfaces import Remote, Signer
+from citgit.keys.public import allowed_signers
 from citgit.keys.verify import SshVerifier
 from citgit.machine import SystemClock, SystemEntropy, owned
 from citgit.model.names import DEFAULT_ROOT, Refs
+from citgit.model.policy import PolicyChain
+from citgit.rules.authority import signers
 from citgit.wiring.configs import TomlConfigs
 from citgit.wiring.hosts import mirrors, state_remote
 from citgit.wiring.keys import signer_for
@@ -44,6 +48,7 @@ class Clone:
     key: Path | None
     state: State
     doors: Doors
+    branches: Remote
 
     @property
     def journal(self) -> FileJournal:
@@ -129,13 +134,35 @@ def open_clone(directory: Path) -> Clone:
         top=top, git_dir=git_dir, repository=repository, home=home, url=url,
         person=setting(git_dir, "citgit.person"), key=Path(key) if key else None,
         state=state, doors=Doors(sources=mirrors(home / "cit-mirrors", git_dir), configs=TomlConfigs()),
+        branches=state_remote(store, url, "refs/heads/"),
     )  # fmt: skip
 
 
 def client_state(git_dir: Path, url: str, refs: Refs, *, pinned: str) -> State:
     """A client of the state repository at `url` whose objects and memory are in `git_dir`."""
+    known = pinned or setting(git_dir, "citgit.root")
     return State(
         refs=refs, objects=GitObjects(git_dir), remote=state_remote(git_dir, url, refs.root),
         tips=GitTips(git_dir, refs.root), verifier=SshVerifier(), clock=SystemClock(), entropy=SystemEntropy(),
-        pinned=pinned,
+        pinned=known, learned=lambda chain: learn(git_dir, url, chain, known),
     )  # fmt: skip
+
+
+def learn(git_dir: Path, url: str, chain: PolicyChain, pinned: str) -> None:
+    """Pins the root on first use, and tells plain git of everybody who ever had a key here."""
+    if not pinned and not setting(git_dir, "citgit.root"):
+        set_setting(git_dir, "citgit.root", chain.repo)
+        print(
+            f"pinned the root policy {chain.repo} of {shown(url)}, seen here for the first time; "
+            "compare it with an admin's 'cit policy show'",
+            file=sys.stderr,
+        )
+    path = common_dir(git_dir) / "cit-allowed-signers"
+    text = f"# policy {chain.tip.oid}\n" + allowed_signers(signers(chain))
+    if path.exists() and path.read_text() == text:
+        return
+    scratch = path.with_suffix(f".{os.getpid()}")
+    scratch.write_text(text)
+    scratch.rename(path)
+    if not setting(git_dir, "gpg.ssh.allowedSignersFile"):
+        set_setting(git_dir, "gpg.ssh.allowedSignersFile", str(path))

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from citgit.config.detect import detect, other_ci, render_cit_toml
+from citgit.config.people import with_keys, with_person
 from citgit.config.read import cit_paths, read_cit, read_team, team_paths
 from citgit.config.resolve import resolve, selected_by_push
 from citgit.model.job import CitToml, ResolvedJob, Value
 
 __all__ = [
     "TomlConfigs", "cit_paths", "detect", "other_ci", "read_cit", "read_team", "render_cit_toml", "resolve",
-    "team_paths",
+    "team_paths", "with_keys", "with_person",
 ]  # fmt: skip
 
 

@@ -6,14 +6,18 @@ from pathlib import Path
 
 from citgit.errors import NotFound
 from citgit.interfaces import Signer
+from citgit.keys.files import secret_signer
 from citgit.keys.generate import generate
 from citgit.keys.program import signer_for
-from citgit.keys.public import fingerprint, read_public_key
+from citgit.keys.public import fingerprint, parse_public_key, read_public_key
 from citgit.model.names import name
 from citgit.model.team import Team
 from citgit.rules.authority import actor_of
 
-__all__ = ["ensure_key", "fingerprint", "generate", "named_actor", "signer_for"]
+__all__ = [
+    "ensure_key", "fingerprint", "generate", "named_actor", "parse_public_key", "read_public_key", "secret_signer",
+    "signer_for",
+]  # fmt: skip
 
 
 def ensure_key(path: Path, comment: str) -> tuple[str, bool]:

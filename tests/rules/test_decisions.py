@@ -13,7 +13,7 @@ from citgit.model.build import Build, Link
 from citgit.model.job import Job, Requires, Where
 from citgit.model.policy import Seal
 from citgit.model.record import Advert, CauseKind, Head, Payload, Policy, Record, Revoked
-from citgit.model.team import Team, TeamLimits
+from citgit.model.team import Person, Role, Team, TeamLimits
 from citgit.rules import expand, ids, leases, ordering, placement, policies
 from citgit.testing.keys import fake_public_key
 
@@ -142,7 +142,7 @@ def test_policies_follow_each_other() -> None:
     link = _link(2, (root.oid,), revoked=(Revoked(key=old),))
     second = policies.accept(root, link, "refs/cit/policy", 1, team(), Seal())
     third = policies.accept(second, _link(3, (second.oid,), generation=1), "refs/cit/policy", 2, Team(), Seal())
-    assert (third.version, third.generation, third.revoked) == (3, 1, {old})
+    assert (third.version, third.generation, third.revoked) == (3, 1, {old: ""})
     for bad, reason in (
         (_link(2, ()), "place"),
         (_unread(link), "is no policy"),
@@ -160,11 +160,31 @@ def test_policies_follow_each_other() -> None:
         policies.accept(third, _link(4, (third.oid,), generation=1), "refs/cit/policy", 3, team(), Seal())
 
 
-def test_more_admins_than_are_supported() -> None:
-    """A threshold that this version cannot check is refused, not ignored."""
-    strict = msgspec.structs.replace(team(), limits=TeamLimits(admins=2))
-    with pytest.raises(Refused, match="2 admins"):
-        policies.accept(None, _link(1, ()), "refs/cit/policy", 0, strict, Seal())
+def test_a_policy_needs_as_many_admins_as_the_one_before_it_says() -> None:
+    """Each admin and each key count once; a stranger's signature spoils it."""
+    people = {**team().person, "dora": Person(keys=(fake_public_key("person:dora"),), roles=(Role.ADMIN,))}
+    strict = msgspec.structs.replace(team(), person=people, limits=TeamLimits(admins=2))
+    cara, dora = fake_public_key("person:cara"), fake_public_key("person:dora")
+    root = policies.accept(None, _link(1, ()), "refs/cit/policy", 0, strict, Seal(), {"dora": dora})
+    assert root.cosigners == ("dora",)
+    link = _link(2, (root.oid,))
+
+    def accept(**cosigners: str) -> None:
+        policies.accept(root, link, "refs/cit/policy", 1, Team(), Seal(), cosigners)
+
+    accept(dora=dora)
+    for bad in ({}, {"cara": cara}):
+        with pytest.raises(Refused, match="needs 2 admins, and has person:cara"):
+            accept(**bad)
+    for bad in ({"dora": cara}, {"dora": fake_public_key("x")}, {"anna": fake_public_key("person:anna")}):
+        with pytest.raises(Refused, match="who is no admin"):
+            accept(**bad)
+    revoked = _link(2, (root.oid,), revoked=(Revoked(key=dora),))
+    second = policies.accept(root, revoked, "refs/cit/policy", 1, strict, Seal(), {"dora": dora})
+    with pytest.raises(Refused, match="person:dora too, who is no admin"):
+        policies.accept(second, _link(3, (second.oid,)), "refs/cit/policy", 2, strict, Seal(), {"dora": dora})
+    assert "would leave 1 admins" in policies.lockout(second)
+    assert policies.lockout(root) == ""
 
 
 def _unread(link: Link) -> Link:
