@@ -19,9 +19,8 @@ from citgit.interfaces import Hosted, Oid, Update
 from citgit.model.build import Link
 from citgit.model.names import Kind, Place
 from citgit.model.policy import PolicyChain
-from citgit.model.record import Advert, Beat, Grant, Lock, Record
-from citgit.rules.authority import is_known, may_maintain, speaks_for
-from citgit.rules.place import place_fault
+from citgit.rules.authority import is_known, may_maintain
+from citgit.rules.side_records import side_fault
 
 MOST_NEW = 1000
 """Records that one push may add to a ref."""
@@ -144,14 +143,12 @@ def _build(host: _Host) -> Denied | None:
     return None
 
 
-def _agent(host: _Host) -> Denied | None:
+def _side(host: _Host) -> Denied | None:
     for parent, link in host.new_links():
-        if fault := _alone(host, parent, link, Advert, *([Beat] if parent else [])):
-            return fault
-        if link.record and link.record.head.actor != f"agent:{host.place.group}":
-            return Denied("actor", f"{link.record.head.actor} writes to another agent's ref", link.oid)
-        if link.record and isinstance(link.record.body, Advert) and link.record.body.boot != host.place.leaf:
-            return Denied("place", "the advert is of another boot", link.oid)
+        known = link.record is not None or is_known(host.policies.tip, link.key)
+        fault = side_fault(host.policies, host.update.ref, host.place, parent, link, host.policies.tip)
+        if fault or not known:
+            return Denied(*(fault or ("signature", "the signer is a stranger")), link.oid)
     return None
 
 
@@ -164,17 +161,13 @@ def _archive(host: _Host) -> Denied | None:
     return None
 
 
-def _lock(host: _Host) -> Denied | None:
-    return next((fault for pair in host.new_links() if (fault := _alone(host, *pair, Lock))), None)
-
-
 def _grant(host: _Host) -> Denied | None:
     build = host.repository.find(host.place.leaf)
     if build is None:
         return Denied("place", f"there is no build {host.place.leaf}")
-    for parent, link in host.new_links():
-        if fault := _alone(host, parent, link, Grant):
-            return fault
+    if denied := _side(host):
+        return denied
+    for _, link in host.new_links():
         actor = link.record.head.actor if link.record else ""
         if actor != build.owner and not may_maintain(host.policies.tip.team, actor, build.pool):
             return Denied("actor", f"{actor} is neither owner nor maintainer", link.oid)
@@ -186,27 +179,6 @@ def _replay(host: _Host) -> Denied | None:
     person = f"person:{host.place.group}"
     if host.place.group not in host.policies.tip.team.person or host.pusher not in ("", person):
         return Denied("actor", f"these refs are for {person} alone")
-    return None
-
-
-def _alone(host: _Host, parent: Link | None, link: Link, *types: type) -> Denied | None:
-    """What is wrong with one record of a chain that has no life cycle: its form, its place, its signer."""
-    record: Record | None = link.record
-    if record is None:
-        return None if link.unsupported else Denied("record", link.fault, link.oid)
-    if len(link.parents) > 1 or not isinstance(record.body, types):
-        return Denied("shape", f"{record.head.type} records do not belong here", link.oid)
-    before = parent.record if parent else None
-    build = host.place.leaf if host.place.kind is Kind.GRANT else ""
-    if fault := place_fault(
-        record.head, repo=host.policies.repo, ref=host.update.ref, build=build,
-        seq=before.head.seq + 1 if before else 0, parent=parent,
-    ):  # fmt: skip
-        return Denied("place", fault, link.oid)
-    if host.policies.index(record.head.policy) is None:
-        return Denied("policy", f"cites policy {record.head.policy[:12]}, which is not known here", link.oid)
-    if not speaks_for(host.policies.tip, record.head.actor, link.key):
-        return Denied("signature", f"the key that signed it is not one of {record.head.actor}", link.oid)
     return None
 
 
@@ -241,7 +213,7 @@ def _only_maintainers(host: _Host) -> Denied | None:
 
 
 _CHANGES = {
-    Kind.BUILD: _build, Kind.AGENT: _agent, Kind.ARCHIVE: _archive, Kind.LOCK: _lock, Kind.GRANT: _grant,
+    Kind.BUILD: _build, Kind.AGENT: _side, Kind.ARCHIVE: _archive, Kind.LOCK: _side, Kind.GRANT: _grant,
     Kind.REPLAY: _replay,
 }  # fmt: skip
 _DELETES = {Kind.BUILD: _deletes_build, Kind.AGENT: _deletes_agent, Kind.REPLAY: _deletes_replay}

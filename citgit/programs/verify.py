@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
+from citgit.flows.audit import Found, audit, every, unjudged
 from citgit.model.build import Build, Entry
-from citgit.programs.find import builds, find_build
+from citgit.programs.find import find_build
 from citgit.programs.reach import reach
 from citgit.programs.show import record_line
 from citgit.programs.wording import coloured, document, emit, label, plain, word
@@ -23,19 +24,27 @@ from citgit.wiring.clone import open_clone
 def command(ctx: click.Context, build: tuple[str, ...], directory: str, everything: bool, as_json: bool) -> None:
     """Checks the records of builds (my latest, if none is named), and the refs of the state repository.
 
-    A void record that its author signed well is shown, and is no fault. The exit status is 3 if a signature or
-    a record is bad, a chain is broken, or a ref was rewound or vanished.
+    With --all: every build, archived ones too, the archives' files, the agents' beats. Without the host, what was
+    fetched before is checked.
+
+    The exit status is 3 if a record was forged (a bad signature, a wrong place, an actor who may not), a chain is
+    broken, a ref was rewound or vanished, or an archive's files lie. What a later policy made void is shown, and is
+    no fault: its writer could not know.
     """
     clone = open_clone(Path(directory))
     repository = reach(clone)
     if everything:
-        chosen = list(builds(repository))
+        chosen = list(every(repository))
     else:
         chosen = [find_build(repository, clone, text) for text in build or ("",)]
     bad = False
     for one in chosen:
-        bad |= is_bad(one)
-        _print(one, as_json)
+        forged = repository.forged(one)
+        bad |= bool(one.broken or forged)
+        _print(one, forged, as_json)
+    for found in [*unjudged(repository), *(audit(repository) if everything else ())]:
+        bad |= bool(found.fault) and not found.partial
+        _print_ref(found, as_json)
     for alarm in repository.snapshot.alarms:
         bad = True
         if as_json:
@@ -45,18 +54,14 @@ def command(ctx: click.Context, build: tuple[str, ...], directory: str, everythi
     ctx.exit(3 if bad else 0)
 
 
-def is_bad(build: Build) -> bool:
-    """Whether a record has a bad signature or breaks the grammar, or the chain is no chain."""
-    return bool(build.broken) or any(entry.link.fault for entry in build.entries)
-
-
-def _print(build: Build, as_json: bool) -> None:
+def _print(build: Build, forged: list[Entry], as_json: bool) -> None:
     void = [entry for entry in build.entries if entry.void]
+    ok = not (build.broken or forged)
     if as_json:
-        emit(document(build) | {"ok": not is_bad(build), "records": len(build.entries), "void": _voids(void)})
+        emit(document(build) | {"ok": ok, "records": len(build.entries), "void": _voids(void, forged)})
         return
-    verdict = click.style("BAD ", fg="red") if is_bad(build) else click.style("good", fg="green")
-    counts = f"{len(build.entries)} records, {len(void)} void"
+    verdict = click.style("good", fg="green") if ok else click.style("BAD ", fg="red")
+    counts = f"{len(build.entries)} records, {len(void)} void" + (f", {len(forged)} forged" if forged else "")
     click.echo(f"{verdict}  {label(build)}  {coloured(word(build))}  {counts}")
     if build.broken or build.unsupported:
         click.echo(f"      {plain(build.broken or build.unsupported)}")
@@ -64,5 +69,21 @@ def _print(build: Build, as_json: bool) -> None:
         click.echo(f"      {record_line(entry)}")
 
 
-def _voids(entries: list[Entry]) -> list[dict[str, str]]:
-    return [{"oid": one.link.oid, "void": one.void, "fault": one.link.fault} for one in entries]
+def _print_ref(found: Found, as_json: bool) -> None:
+    if as_json:
+        ok = not found.fault or found.partial
+        emit({"ref": found.ref, "ok": ok, "commits": found.commits, "fault": found.fault, "partial": found.partial})
+        return
+    if not found.fault:
+        click.echo(f"{click.style('good', fg='green')}  {plain(found.ref)}  {found.commits} commits")
+        return
+    verdict = click.style("part", fg="yellow") if found.partial else click.style("BAD ", fg="red")
+    click.echo(f"{verdict}  {plain(found.ref)}\n      {plain(found.fault)}")
+
+
+def _voids(entries: list[Entry], forged: list[Entry]) -> list[dict[str, str | bool]]:
+    lies = {one.link.oid for one in forged}
+    return [
+        {"oid": one.link.oid, "void": one.void, "fault": one.link.fault, "forged": one.link.oid in lies}
+        for one in entries
+    ]

@@ -146,13 +146,13 @@ def _covers(policy: PolicyView, build: Build, seq: int, case: _Case) -> bool:
 
 
 def _applicable(build: Build, record: Record, seq: int, case: _Case) -> list[PolicyView]:
-    """The cited policy and every later one, up to the first whose seal covers the record (PROTOCOL §6)."""
+    """The cited policy and every later one before the first whose seal covers the record (PROTOCOL §6)."""
     cited = case.chain.index(record.head.policy) or 0
-    policies = []
-    for at, policy in enumerate(case.chain.policies[cited:], cited):
+    policies = [case.chain.policies[cited]]
+    for policy in case.chain.policies[cited + 1 :] if case.later else ():
+        if _covers(policy, build, seq, case):
+            break  # whoever published it had read the record: it drops nobody's past
         policies.append(policy)
-        if not case.later or (at > cited and _covers(policy, build, seq, case)):
-            break
     return policies
 
 

@@ -6,6 +6,7 @@ import hashlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from chains import request as plain_request
@@ -18,6 +19,8 @@ from citgit.flows.builds import Repository
 from citgit.flows.policies import fetch_policies, publish, seal_of
 from citgit.flows.poll import poll
 from citgit.flows.state import Actor, State
+from citgit.git.objects import GitObjects, init_bare
+from citgit.git.program import must
 from citgit.interfaces import Oid, Update
 from citgit.keys.ssh_signature import armor, to_sign
 from citgit.keys.verify import SshVerifier
@@ -203,6 +206,27 @@ class Stage:
             parents = commits.parse(self.data(oid)).parents
             oid = parents[0] if parents else None
         return found[::-1]
+
+
+def export(stage: Stage, host: Path) -> None:
+    """Makes the bare repository `host` what the host in memory is: its objects, its refs, nothing else."""
+    if not (host / "HEAD").exists():
+        init_bare(host)
+    objects = GitObjects(host)
+    for kind, data in stage.host.objects.content.values():
+        objects.write(kind, data)
+    listing = must(["for-each-ref", "--format=%(refname)"], git_dir=host, doing="list").stdout.decode().split()
+    lines = [f"delete {ref}" for ref in listing if ref not in stage.host.refs]
+    lines += [f"update {ref} {oid}" for ref, oid in stage.host.refs.items()]
+    must(["update-ref", "--stdin"], git_dir=host, input="\n".join([*lines, ""]).encode(), doing="set refs")
+
+
+def clone_of(stage: Stage, host: Path, top: Path, person: str = "anna") -> Path:
+    """A person's checkout that knows where the state lives and which root policy to trust."""
+    must(["init", "-q", "--", str(top)], doing="make a checkout")
+    for key, value in (("state", str(host)), ("person", person), ("root", stage.repo)):
+        must(["config", f"citgit.{key}", value], git_dir=top / ".git", doing="set up")
+    return top
 
 
 def at(place: Parent, **changes: Any) -> Parent:

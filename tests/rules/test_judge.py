@@ -337,15 +337,15 @@ def _without_ben() -> Team:
     return msgspec.structs.replace(team(), person={k: v for k, v in team().person.items() if k != "ben"})
 
 
-@pytest.mark.parametrize("covered", [True, False])
-def test_a_seal_freezes_what_it_covers(covered: bool) -> None:
+@pytest.mark.parametrize("covered", ["by an earlier policy", "by the dropping policy", "by a later policy", ""])
+def test_a_seal_freezes_what_it_covers(covered: str) -> None:
     """A dropped actor's record turns void unless an earlier policy's seal, or the dropping one's, covers it."""
     chain = Chain()
-    root = chain.add(request(), BEN)
-    seal = Seal(builds={chain.ref: root}) if covered else Seal()
-    chain.policies.append(policy(2, seal=seal))
-    chain.policies.append(policy(3, _without_ben()))  # type: ignore[arg-type]
-    assert (chain.judge().state == "waiting") is covered
+    seal = Seal(builds={chain.ref: chain.add(request(), BEN)})
+    chain.policies.append(policy(2, seal=seal if "earlier" in covered else Seal()))
+    chain.policies.append(policy(3, _without_ben(), seal=seal if "dropping" in covered else Seal()))
+    chain.policies.append(policy(4, _without_ben(), seal=seal if "later" in covered else Seal()))
+    assert (chain.judge().state == "waiting") is (covered != "" and "later" not in covered)
 
 
 def test_what_comes_after_the_seal_is_judged_by_the_new_policy() -> None:
@@ -354,7 +354,7 @@ def test_what_comes_after_the_seal_is_judged_by_the_new_policy() -> None:
     root = chain.add(request(), BEN)
     chain.add(Cancel(), BEN)
     chain.policies.append(policy(2, seal=Seal(builds={chain.ref: root})))
-    chain.policies.append(policy(3, _without_ben()))  # type: ignore[arg-type]
+    chain.policies.append(policy(3, _without_ben()))
     assert [bool(void) for void in chain.voids()] == [False, True]
 
 
