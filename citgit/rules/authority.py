@@ -80,8 +80,13 @@ def has_role(team: Team, actor: str, role: Role) -> bool:
     return role in roles or (role is Role.MAINTAIN and Role.ADMIN in roles)
 
 
-def may_claim(team: Team, actor: str, pool: str, owner: str) -> bool:
-    """Whether the actor may take builds of the pool; in the pool `here` that is the build's own requester."""
+def may_claim(team: Team, actor: str, pool: str, owner: str, alias: str = "") -> bool:
+    """Whether the actor may take builds of the pool; in the pool `here` that is the build's own requester.
+
+    A build that runs as an `alias` is for that alias's nodes alone.
+    """
+    if alias and (alias not in team.alias or actor.removeprefix("agent:") not in team.alias[alias].nodes):
+        return False
     if pool == HERE:
         return actor == owner and has_role(team, actor, Role.REQUEST)
     kind, _, name = actor.partition(":")
@@ -118,22 +123,49 @@ def may_request(team: Team, actor: str, pool: str, request: Request) -> bool:
     if pool == HERE:
         return request.cause.kind is CauseKind.PERSON and has_role(team, actor, Role.REQUEST)
     queue = team.pool.get(pool)
-    if queue is None or not _matches(request.job, queue.jobs) or not _matches(request.branch, queue.branches):
+    # what is built and who wrote down how: both come from branches that the pool takes
+    branches = (request.branch, request.config.branch)
+    if (
+        queue is None
+        or not _matches(request.job, queue.jobs)
+        or not all(_matches(one, queue.branches) for one in branches)
+    ):
+        return False
+    alias = alias_of(request)
+    if alias and not _from_alias(team, alias, request):
         return False
     if request.cause.kind is CauseKind.TRIGGER:
         return may_speak(team, actor, request.cause.principal)
+    if alias:
+        return has_role(team, actor, Role.ALIAS) and selected(team, actor, team.alias[alias].request)
     return has_role(team, actor, Role.REQUEST) and selected(team, actor, queue.request)
 
 
+def alias_of(request: Request | None) -> str:
+    """The alias that a build is to run as; "" for none."""
+    who = request.definition.place.as_ if request else ""
+    return who.removeprefix("alias:") if who.startswith("alias:") else ""
+
+
+def _from_alias(team: Team, alias: str, request: Request) -> bool:
+    """Whether the job's definition is from a branch that the alias trusts, in this repository."""
+    known, config = team.alias.get(alias), request.config
+    return known is not None and config.repo == "self" and _matches(config.branch, known.config)
+
+
 def standings(
-    policy: PolicyView, *, actor: str, key: str, pool: str, owner: str, principal: str, request: Request | None
-) -> frozenset[Who]:
-    """All that the signer is to a build under a policy, but HOLDER; nothing if the key is not the actor's."""
+    policy: PolicyView, *, actor: str, key: str, pool: str, owner: str, principal: str, request: Request | None,
+    alias: str = "",
+) -> frozenset[Who]:  # fmt: skip
+    """All that the signer is to a build under a policy, but HOLDER; nothing if the key is not the actor's.
+
+    `request` is what the record asks for, if it is a request; `alias` what the build runs as.
+    """
     if not speaks_for(policy, actor, key):
         return frozenset()
     team = policy.team
     held = {
-        Who.AGENT: may_claim(team, actor, pool, owner),
+        Who.AGENT: may_claim(team, actor, pool, owner, alias),
         Who.OWNER: bool(owner) and actor == owner,
         Who.PRINCIPAL: bool(principal) and may_speak(team, actor, principal),
         Who.MAINTAINER: may_maintain(team, actor, pool),
