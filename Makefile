@@ -1,6 +1,7 @@
 # make demo   the whole thing on this machine, in a folder of its own
 # make test   what CI runs: lint, format, types, tests
-# make heavy  the tests that are too slow for every change
+# make heavy  the tests that are too slow for every change; CI runs them too
+# make soak   the whole campaigns of faults, for hours: what docs/reliability.md reports
 # make lock   pins anew what pyproject.toml asks for, with hashes and without index addresses
 
 PYTHON ?= $(shell for python in python3.11 python3; do $$python -c '' 2>/dev/null && echo $$python && break; done)
@@ -8,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test heavy lock clean
+.PHONY: demo test heavy soak lock clean
 
 demo: $(INSTALLED)
 	$(BIN)/cit demo
@@ -17,10 +18,13 @@ test: $(INSTALLED)
 	$(BIN)/ruff check citgit tests
 	$(BIN)/ruff format --check citgit tests
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 -m "not heavy"
+	$(BIN)/pytest -n 2 -m "not heavy and not soak"
 
 heavy: $(INSTALLED)
-	$(BIN)/pytest -m heavy
+	$(BIN)/pytest -n 2 -m "heavy and not soak"
+
+soak: $(INSTALLED)
+	CIT_ROUNDS=20 CIT_PATIENCE=600 $(BIN)/pytest -n 2 tests/faults
 
 # The lock holds the build backend too, so nothing is fetched that has no hash.
 $(INSTALLED): requirements.lock pyproject.toml

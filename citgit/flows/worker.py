@@ -21,7 +21,7 @@ from citgit.flows.writing import draft, push, resend
 from citgit.interfaces import Answer, Entrusted, Oid, Workshop
 from citgit.model.build import Build
 from citgit.model.names import HERE
-from citgit.model.record import Advert, Claim, Observed, Progress, RecordType
+from citgit.model.record import Advert, Claim, Observed, Progress, RecordType, Result
 from citgit.rules.judge import promises_of
 from citgit.rules.lifecycle import State as Life
 from citgit.rules.ordering import in_order
@@ -121,7 +121,7 @@ class Worker:
     def do_publish(self, repository: Repository) -> None:
         """Pushes the results of attempts that ended and still hold their builds."""
         for oid, build_id in self.workshop.running().items():
-            result = self._guard("poll", lambda oid=oid: self.workshop.poll(oid), build_id)  # type: ignore[misc]
+            result = self._poll(oid, build_id)
             build = self._find(repository, build_id)
             if result is None or build is None or build.held is None or build.held.claim != oid or build.is_final:
                 continue
@@ -148,7 +148,7 @@ class Worker:
                     )
                     self.stopped.add(oid)
                     self.workshop.stop(oid, "the claim is not current any more")
-                if self._guard("stop", lambda oid=oid: self.workshop.poll(oid), build_id) is not None:  # type: ignore[misc]
+                if self._poll(oid, build_id) is not None:
                     self.workshop.finish(oid)
             elif build is not None and build.stopping and oid not in self.stopped:
                 self._say("stopping", build_id, build.stopping.value)
@@ -275,6 +275,13 @@ class Worker:
 
     # -- small things -----------------------------------------------------------------------------------
 
+    def has_ended(self, claim: Oid, build: str) -> bool:
+        """Whether the attempt has ended; asking is what captures times and enforces limits."""
+        return self._poll(claim, build) is not None
+
+    def _poll(self, claim: Oid, build: str) -> Result | None:
+        return self._guard("poll", lambda: self.workshop.poll(claim), build)
+
     def _beats_in_doubt(self) -> bool:
         return self.state.refs.agent(self.actor.name.partition(":")[2], self.boot) in self.doubtful
 
@@ -295,7 +302,10 @@ class Worker:
             return act()
         except CitError as error:
             self._say("error", build, f"{step}: {error.message}")
-            return None
+        except OSError as error:
+            # a full disk, no descriptor left: whichever file it was, the builds that run are not to suffer
+            self._say("error", build, f"{step}: {error}")
+        return None
 
     def _say(self, kind: str, build: str, text: str) -> None:
         self.tell(Event(kind, build, text))

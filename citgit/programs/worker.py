@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 from collections.abc import Callable
@@ -10,13 +11,15 @@ from types import FrameType
 
 import click
 
-from citgit.errors import CitError, RemoteAway, TryAgain, UsageError
+from citgit.errors import CitError, NotFound, Refused, RemoteAway, TryAgain, UsageError
 from citgit.flows.builds import Repository
 from citgit.flows.enqueue import Change, enqueue_push, supersede_older
 from citgit.flows.policies import fetch_policies
-from citgit.flows.poll import poll
+from citgit.flows.poll import poll, remembered
+from citgit.flows.state import State
 from citgit.flows.worker import Event, Worker
 from citgit.model.names import DEFAULT_ROOT, name
+from citgit.model.team import Team
 from citgit.rules.authority import may_speak
 from citgit.wiring.clone import data_dir, open_clone
 from citgit.wiring.keys import ensure_key, named_actor, signer_for
@@ -56,7 +59,7 @@ def command(
         raise UsageError(
             f"another worker of agent {agent!r} runs on {str(place)!r}", hint="one worker per agent and node"
         )
-    team = fetch_policies(node_state(url, place, root, pinned=pinned)).tip.team
+    team = _team(node_state(url, place, root, pinned=pinned))
     signer = signer_for(path)
     actor = named_actor(team, signer, f"agent:{agent}")
     worker = open_worker(
@@ -78,17 +81,34 @@ def serve(worker: Worker, place: Path, *, doors: bool, once: bool, interval: flo
     while not leaving:
         if doors:
             look(worker, door)
-        worker.turn()
+        try:
+            worker.turn()
+        except CitError as error:
+            # nothing was acted upon; what it takes to mend it happens elsewhere, while builds run here
+            worker.watches.failed()
+            worker.tell(Event("error", "", error.message))
+            if once:
+                raise
         if once and not worker.workshop.running():
             return
         waker.wait(interval, lambda: bool(leaving) or ended(worker))
 
 
+def _team(state: State) -> Team:
+    """The team of the policy in force, or, while the host is away, of the last one that was seen. Raises RemoteAway."""
+    try:
+        return fetch_policies(state).tip.team
+    except (TryAgain, Refused):
+        with contextlib.suppress(NotFound):
+            return remembered(state).policies.tip.team
+        raise
+
+
 def ended(worker: Worker) -> bool:
     """Whether an attempt has ended; also captures times and enforces limits."""
     # every one is asked, not only up to the first that ended: asking is what enforces limits
-    answers = [worker.workshop.poll(claim) for claim in worker.workshop.running()]
-    return any(answer is not None for answer in answers)
+    answers = [worker.has_ended(claim, build) for claim, build in worker.workshop.running().items()]
+    return any(answers)
 
 
 def look(worker: Worker, door: BranchTrigger) -> None:

@@ -103,6 +103,7 @@ class World:
     beat: int = 20
     slow: float = 3
     extra: str = ""
+    network: bool = False
     url: str = ""
     env: dict[str, str] = field(default_factory=dict)
     workers: list[Started] = field(default_factory=list)
@@ -118,6 +119,12 @@ class World:
             "GIT_CONFIG_NOSYSTEM": "1", **self.env,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         }  # fmt: skip
+        if self.network:
+            self.url = f"ssh://node{self.bare}"
+            self.env |= {
+                "GIT_SSH_COMMAND": f"{sys.executable} -IS {Path(__file__).with_name('link.py')}",
+                "GIT_SSH_VARIANT": "ssh", "FAULTS": str(self.top / "faults.json"),
+            }  # fmt: skip
         (self.top / "home").mkdir(parents=True)
         self._found()
 
@@ -143,8 +150,12 @@ class World:
         self.git("commit", "--quiet", "--all", "--message", "agents")
         self.git("push", "--quiet", "origin", "main")
         self.cit("policy", "publish")
-        if self.url:
-            self.git("config", "remote.origin.url", self.url)
+
+    def fault(self, **fault: object) -> None:
+        """What the network does from now on (see link.py); nothing given: all is well."""
+        scratch = self.top / "faults.new"
+        scratch.write_text(json.dumps(fault))
+        scratch.replace(self.top / "faults.json")
 
     def run(self, *argv: str, cwd: Path | None = None, ok: tuple[int, ...] = (0,)) -> str:
         """A command, in the clone unless told otherwise; its stdout."""
