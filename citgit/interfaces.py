@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
 from citgit.model.job import CitToml, ResolvedJob, Value
-from citgit.model.plan import Ended, Plan, Probe
+from citgit.model.plan import Ended, Input, Plan, Probe
 from citgit.model.record import Advert, Claim, Request, Result
 
 Oid = str
@@ -238,11 +238,18 @@ class Workshop(Protocol):
     def advert(self, boot: str, slots: int, labels: Sequence[str]) -> Advert:
         """What this node offers, found out now."""
 
-    def start(self, build: str, claim: Oid, request: Request, claimed: Claim, *, own: bool) -> str:
+    def start(
+        self, build: str, claim: Oid, request: Request, claimed: Claim, *, own: bool,
+        inputs: Callable[[], Sequence[Input]] = tuple,
+    ) -> str:  # fmt: skip
         """Checks out and starts the command, once; where its files are. Raises Errored, NotYet, Refused, RemoteAway.
 
+        `inputs` come into the workspace before the command starts; an error of theirs is the attempt's end.
         A restarted worker calls it again for what it adopts: what an earlier one did is not done twice.
         """
+
+    def has(self, inputs: Sequence[Input]) -> bool:
+        """Whether this node has these files of upstream builds."""
 
     def poll(self, claim: Oid) -> Result | None:
         """None while the attempt runs, or before `start`; what came of it once it has ended."""

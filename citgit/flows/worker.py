@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from citgit.errors import CitError, NotYet, RemoteAway
+from citgit.errors import CitError, Errored, NotYet, RemoteAway
 from citgit.flows import reap
 from citgit.flows.archive import archive
 from citgit.flows.builds import Repository, is_running
 from citgit.flows.chains import read_link
-from citgit.flows.claims import Claimed, candidates, claim, fetchable, skip, upstream, why
+from citgit.flows.claims import Claimed, candidates, claim, fetchable, inputs, kept_at, skip, upstream, why
 from citgit.flows.enqueue import Doors, create_promised
 from citgit.flows.heartbeat import Heart, beat
 from citgit.flows.poll import poll
@@ -21,7 +21,8 @@ from citgit.flows.writing import draft, push, resend
 from citgit.interfaces import Answer, Entrusted, Oid, Workshop
 from citgit.model.build import Build
 from citgit.model.names import HERE
-from citgit.model.record import Advert, Claim, Observed, Progress, RecordType, Result
+from citgit.model.plan import Input
+from citgit.model.record import Advert, Claim, Decision, Observed, Progress, RecordType, Result
 from citgit.rules.judge import promises_of
 from citgit.rules.lifecycle import State as Life
 from citgit.rules.ordering import in_order
@@ -197,7 +198,7 @@ class Worker:
         if spent:
             if reap.end_lost(self.state, self.actor, repository, build, observed):
                 self._say("lost", build.id, "no attempt is left")
-        elif self.free() > 0 and self._placed(build):
+        elif self.free() > 0 and self._placed(repository, build):
             self._take(repository, build, observed)
 
     def do_claim(self, repository: Repository) -> None:
@@ -217,7 +218,7 @@ class Worker:
         if before.skip is not None:
             if skip(self.state, self.actor, repository, build, before.skip):
                 self._say("skipped", build.id, before.skip.reason)
-        elif before.ready and self._placed(build) and self._can_fetch(build):
+        elif before.ready and self._placed(repository, build) and self._can_fetch(build):
             self._take(repository, build, None, before.finals)
 
     def _can_fetch(self, build: Build) -> bool:
@@ -230,17 +231,22 @@ class Worker:
             return False
         return True
 
-    def _placed(self, build: Build) -> bool:
-        if self.advert is None:
-            return False
-        agent = self.actor.name.partition(":")[2]
-        return all(one.ok for one in why(build, self.advert, agent))
+    def _placed(self, repository: Repository, build: Build) -> bool:
+        return self.advert is not None and all(one.ok for one in self._reasons(repository, build, self.advert))
+
+    def _reasons(self, repository: Repository, build: Build, advert: Advert, free: int | None = None) -> list[Decision]:
+        reasons = why(build, advert, self.actor.name.partition(":")[2], free)
+        try:
+            wanted = inputs(repository, build)
+        except Errored:
+            # nobody can build it: whoever takes it says why
+            return reasons
+        return [*reasons, *kept_at(wanted, self.workshop.has(wanted))]
 
     def _take(
         self, repository: Repository, build: Build, observed: Observed | None, finals: dict[str, Oid] | None = None
     ) -> None:
-        agent = self.actor.name.partition(":")[2]
-        decisions = why(build, self.advert, agent, self.free()) if self.advert else []
+        decisions = self._reasons(repository, build, self.advert, self.free()) if self.advert else []
         claimed = claim(
             self.state, self.actor, repository, build, boot=self.boot, node=self.node, decisions=decisions,
             takeover=observed, finals=finals,
@@ -257,7 +263,9 @@ class Worker:
             return
         adopted = claimed.claim in self.workshop.running()
         self.begun.add(claimed.claim)
-        where = self.workshop.start(build.id, claimed.claim, build.request, claimed.body, own=self.own)
+        where = self.workshop.start(
+            build.id, claimed.claim, build.request, claimed.body, own=self.own, inputs=lambda: self._inputs(build)
+        )
         self._say("adopted" if adopted else "started", build.id, where)
         if adopted and any(isinstance(one.link.record.body, Progress) for one in build.entries if one.link.record):
             return
@@ -267,6 +275,12 @@ class Worker:
         if fresh and fresh.held and fresh.held.claim == claimed.claim and fresh.state == Life.RUNNING.value:
             body = Progress(claim=claimed.claim, phase="command", where=where)
             push(self.state, self.actor, [draft(self.state, self.actor, now, fresh, body)])
+
+    def _inputs(self, build: Build) -> tuple[Input, ...]:
+        """What upstream builds hand over; they are looked up only if there are any."""
+        if not build.request or not any(after.artifacts for after in build.request.definition.after.values()):
+            return ()
+        return inputs(Repository(self.state, poll(self.state)), build)
 
     def do_archive(self, repository: Repository, pool: str) -> None:
         """Folds the pool's final builds."""

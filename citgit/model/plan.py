@@ -29,6 +29,18 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     memory: int = 0
 
 
+class Input(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that an upstream build kept: `claim` is the attempt that made it, `node` the machine it is on."""
+
+    label: str
+    claim: str
+    node: str
+    path: str
+    sha256: str
+    size: int
+    executable: bool = False
+
+
 class Ended(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How the command of an attempt ended; `error` says why it could not be run or was stopped by the system."""
 

@@ -20,7 +20,7 @@ from citgit.model.names import HERE, Kind
 from citgit.model.record import Request
 from citgit.programs.follow import Follower
 from citgit.programs.reach import reach
-from citgit.wiring.checkout import revision
+from citgit.wiring.checkout import is_pushed, revision
 from citgit.wiring.clone import Clone, open_clone
 from citgit.wiring.worker import open_worker, worker_home
 
@@ -74,6 +74,8 @@ def command(
         ctx.exit(75)
     if here:
         ctx.exit(build_here(clone, drafts, out))
+    if not is_pushed(clone.git_dir, commit):
+        click.echo(f"commit {commit[:12]} is not pushed yet: the build waits until it is", err=True)
     if follow:
         follower = Follower(clone, [draft.ref for draft in drafts], out.say)
         ctx.exit(follower.until_final())

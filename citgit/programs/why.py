@@ -9,12 +9,13 @@ from pathlib import Path
 
 import click
 
-from citgit.errors import CitError, NotYet
+from citgit.errors import CitError, Errored, NotYet
 from citgit.flows.builds import Repository
 from citgit.flows.chains import LONGEST, read_link
-from citgit.flows.claims import upstream, why
+from citgit.flows.claims import inputs, kept_at, upstream, why
 from citgit.model.build import Build, Entry
 from citgit.model.names import HERE, Kind
+from citgit.model.plan import Input
 from citgit.model.record import Advert, Claim, Decision, Lost, Observed
 from citgit.programs.find import find_build
 from citgit.programs.reach import reach
@@ -141,8 +142,10 @@ def _agents(clone: Clone, repository: Repository, build: Build, reasons: Reasons
         known = ", ".join(serving) or "none"
         reasons.said.append(f"no live agent in pool {build.pool!r} (registered: {known})")
     now = clone.state.clock.now()
+    wanted = _first_of_each(repository, build)
     for name in live:
         decisions = why(build, alive[name].advert, name, alive[name].free)
+        decisions += [reason for one in wanted for reason in kept_at([one], here=one.node == alive[name].advert.host)]
         reasons.decisions[name] = decisions
         silent = now - alive[name].heard
         if silent > team.limits.ttl:
@@ -150,6 +153,14 @@ def _agents(clone: Clone, repository: Repository, build: Build, reasons: Reasons
         if missing := [one for one in decisions if not one.ok]:
             found = "; ".join(f"{one.check} (found: {one.found or 'nothing'})" for one in missing)
             reasons.said.append(f"agent {name} lacks {found}")
+
+
+def _first_of_each(repository: Repository, build: Build) -> list[Input]:
+    """One file of each upstream build that hands some over: all of them are where it ran."""
+    try:
+        return list({one.label: one for one in inputs(repository, build)}.values())
+    except Errored:
+        return []
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from citgit.flows.writing import push, resend
 from citgit.interfaces import Answer, Oid, Pushed, Revision, Update
 from citgit.model.job import After, CitToml, Job, Limits, ResolvedJob, Trigger, Value
 from citgit.model.names import Kind, Refs
+from citgit.model.plan import Input
 from citgit.model.policy import Seal
 from citgit.model.record import Advert, Cancel, Claim, Outcome, Request, Result
 from citgit.model.team import Agent, Person, Pool, Role, Team, TeamLimits, TriggerPrincipal
@@ -81,13 +82,20 @@ class Attempts:
         """A node with one usable executor."""
         return Advert(boot=boot, version="0", slots=slots, executors={"process": ""})
 
-    def start(self, build: str, claim: Oid, request: Request, claimed: Claim, *, own: bool) -> str:
+    def start(
+        self, build: str, claim: Oid, request: Request, claimed: Claim, *, own: bool,
+        inputs: Callable[[], Sequence[Input]] = tuple,
+    ) -> str:  # fmt: skip
         """Begins to run, once; running a build that was archived before is what must never happen."""
         if claim in self.builds:
             return "memory"
         self.trace.started(build, claim)
         self.builds[claim], self.left[claim] = build, self.trace.source.randrange(1, 4)
         return "memory"
+
+    def has(self, inputs: Sequence[Input]) -> bool:
+        """Every node has all files."""
+        return True
 
     def poll(self, claim: Oid) -> Result | None:
         """None for the first polls, then a result."""

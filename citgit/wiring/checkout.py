@@ -33,6 +33,14 @@ def revision(git_dir: Path, ref: str) -> tuple[str, str]:
     return commit, branch if branch and branch != "HEAD" else "detached"
 
 
+def is_pushed(git_dir: Path, commit: str) -> bool:
+    """Whether a branch of a remote, as far as this clone knows, has the commit; also if there is no remote."""
+    if not run(["remote"], git_dir=git_dir).stdout:
+        return True
+    found = run(["for-each-ref", "--count=1", f"--contains={commit}", "--", "refs/remotes/"], git_dir=git_dir)
+    return bool(found.stdout)
+
+
 def head_branch(git_dir: Path) -> str:
     """The branch that is checked out; "main" where there is none."""
     return run(["symbolic-ref", "--short", "HEAD"], git_dir=git_dir).stdout.decode().strip() or "main"

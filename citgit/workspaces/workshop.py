@@ -20,7 +20,7 @@ import msgspec
 from citgit.errors import CitError, Errored, NotFound
 from citgit.interfaces import Executor, Oid, Sources
 from citgit.model.names import is_build_id, is_oid
-from citgit.model.plan import Ended, Plan
+from citgit.model.plan import Ended, Input, Plan
 from citgit.model.record import (
     Advert,
     Artifact,
@@ -34,6 +34,7 @@ from citgit.model.record import (
     Tests,
 )  # fmt: skip
 from citgit.rules.build_key import build_key
+from citgit.workspaces.inputs import bring, find
 from citgit.workspaces.node import advert
 
 T = TypeVar("T")
@@ -42,13 +43,14 @@ CLEAN = ".finished"
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """attempt.json: what the attempt is for. `error` is why the command was never started."""
+    """attempt.json: what the attempt is for, and what came from upstream; `error`: why the command never started."""
 
     build: str
     claim: str
     request: Request
     number: int
     own: bool = False
+    inputs: tuple[Input, ...] = ()
     error: str = ""
 
 
@@ -94,7 +96,10 @@ class NodeWorkshop:
         """What this node offers, found out now."""
         return advert(self.home, self._executors, boot, slots, labels)
 
-    def start(self, build: str, claim: Oid, request: Request, claimed: Claim, *, own: bool) -> str:
+    def start(
+        self, build: str, claim: Oid, request: Request, claimed: Claim, *, own: bool,
+        inputs: Callable[[], Sequence[Input]] = tuple,
+    ) -> str:  # fmt: skip
         """Checks out and starts the command. An error of the node becomes the attempt's end, told by `poll`.
 
         A command is started once: an attempt of an earlier worker goes on where that one died.
@@ -107,21 +112,29 @@ class NodeWorkshop:
             except NotFound:
                 attempt = Attempt(build=build, claim=claim, request=request, number=claimed.attempt, own=own)
                 _save(directory / "attempt.json", attempt)
-            self._begin(directory, attempt)
+            self._begin(directory, attempt, inputs)
         return f"{self._node}:{directory}"
 
-    def _begin(self, directory: Path, attempt: Attempt) -> None:
+    def _begin(self, directory: Path, attempt: Attempt, inputs: Callable[[], Sequence[Input]]) -> None:
         self._begun.add(attempt.claim)
         if attempt.error or (directory / "result.json").exists():
             return
         try:
             if not (directory / "plan.json").exists():
+                if brought := tuple(inputs()):
+                    attempt = msgspec.structs.replace(attempt, inputs=brought)
+                    _save(directory / "attempt.json", attempt)
                 _save(directory / "plan.json", self._plan(directory, attempt))
             plan = _load(directory / "plan.json", Plan)
             if plan.executor in self._executors:
                 self._executors[plan.executor].start(plan)
         except CitError as error:
             _save(directory / "attempt.json", msgspec.structs.replace(attempt, error=error.message))
+
+    def has(self, inputs: Sequence[Input]) -> bool:
+        """Whether this node has these files of upstream builds."""
+        homes = self._homes()
+        return all(find(homes, one) for one in inputs)
 
     def poll(self, claim: Oid) -> Result | None:
         """None while the attempt runs, or waits to be started; its result, kept on disk, once it has ended."""
@@ -178,6 +191,10 @@ class NodeWorkshop:
             raise NotFound(f"not a claim: {claim[:60]!a}")
         return self.home / "attempts" / claim
 
+    def _homes(self) -> list[Path]:
+        """Where this node's workers keep their attempts: this one's home, and those beside it."""
+        return [self.home, *sorted(path.parent for path in self.home.parent.glob("*/attempts"))]
+
     def _plan(self, directory: Path, attempt: Attempt) -> Plan:
         request = attempt.request
         job = request.definition
@@ -189,6 +206,7 @@ class NodeWorkshop:
             url = source.url or self._url
             self._sources.fetch(url, source.commit, source.ref)
             needs += self._sources.checkout(url, source.commit, target, submodules=job.source.submodules)
+        bring(self._homes(), workspace, attempt.inputs)
         for private in ("home", "tmp"):
             (directory / private).mkdir(mode=0o700, exist_ok=True)
         env = self._tools.environment(
@@ -246,7 +264,7 @@ class NodeWorkshop:
             first_error=None if outcome is Outcome.PASSED else self._tools.first_error(log),
             tests=found.tests,
             artifacts=found.artifacts,
-            key=build_key(request, trees, plan.executor, {}),
+            key=build_key(request, trees, plan.executor, {one.path: one.sha256 for one in attempt.inputs}),
             environment={"executor": plan.executor, "node": self._node, "isolated": "yes" if isolated else "no"},
         )  # fmt: skip
 
