@@ -1,0 +1,46 @@
+"""Runs the measurements in turn, several rounds, and tells medians: `python -m bench [NAME...] [--rounds N]`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+
+from bench.stage import median
+
+NAMES = sorted(
+    path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in ("__init__", "__main__", "stage")
+)
+
+
+def main() -> int:
+    """One JSON document on stdout."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[*NAMES, []], help="default: all")
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    found: dict[str, dict[str, list[float]]] = {}
+    for round_ in range(options.rounds):
+        for name in options.names or NAMES:
+            measured = importlib.import_module(f"bench.{name}").measure()
+            print(f"{round_ + 1}/{options.rounds} {name}: {measured}", file=sys.stderr)
+            for key, value in measured.items():
+                found.setdefault(name, {}).setdefault(key, []).append(value)
+    figures = {
+        name: {
+            key: {"median": round(median(values), 2), "low": round(min(values), 2), "high": round(max(values), 2)}
+            for key, values in rows.items()
+        }
+        for name, rows in found.items()
+    }
+    machine = {"cpus": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()}
+    print(json.dumps({"version": 1, "machine": machine, "rounds": options.rounds, "figures": figures}, indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
