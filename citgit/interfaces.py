@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -85,6 +86,9 @@ class Objects(Protocol):
 
     def write(self, kind: str, data: bytes) -> Oid:
         """Stores an object and returns its name."""
+
+    def group(self) -> AbstractContextManager[None]:
+        """What is written inside is durable only when this ends: together, which is cheaper. Raises NodeFull."""
 
     def tree(self, oid: Oid) -> list[Entry]:
         """The entries of a tree. Raises NotFound."""

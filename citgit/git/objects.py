@@ -1,15 +1,17 @@
-"""The local object store of a git repository: read through pygit2, written durably, one loose object each."""
+"""The local object store of a git repository: loose objects read and written directly, durably; packs by pygit2."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from tempfile import mkstemp
 from typing import Any
 
 from citgit.errors import Bug, Errored, NodeFull, NotFound, Refused
+from citgit.git.pack import pack
 from citgit.git.program import must
 from citgit.git.trees import parse_tree, tree_bytes
 from citgit.interfaces import Entry, Oid
@@ -25,6 +27,8 @@ _BARE = {
     "uploadpack.allowAnySHA1InWant": "true",  # a build names a commit, whatever its branch has become
     "uploadpack.allowFilter": "true",
 }
+# Of so many objects written together a pack is cheaper to write and to read than loose files.
+_PACKED_FROM = 64
 
 
 def init_bare(path: Path, *, shared: str = "", state_only: bool = False) -> None:
@@ -57,65 +61,55 @@ class GitObjects:
     def __init__(self, git_dir: Path) -> None:
         self.git_dir = git_dir
         self._odb: Any = None
-
-    def _store(self) -> Any:
-        if self._odb is None:
-            import pygit2  # a tenth of a second: only those who read objects wait for it
-
-            try:
-                self._odb = pygit2.Repository(str(self.git_dir)).odb
-            except pygit2.GitError as error:
-                raise NotFound(
-                    f"cannot open the repository {str(self.git_dir)!r}: {error}",
-                    hint="run this in a git repository, or name one with -C",
-                ) from error
-        return self._odb
+        self._objects = ""
+        self._group: dict[Oid, tuple[str, bytes]] | None = None
 
     def read(self, oid: Oid, *, limit: int = 1 << 24) -> tuple[str, bytes]:
         """Type and bytes, which are checked against the name. Raises NotFound, Refused, Errored if damaged."""
-        store = self._store()
         if not is_oid(oid):
             raise Bug(f"not an object name: {oid[:80]!a}")
+        if self._group and oid in self._group:
+            return self._group[oid]
         try:
-            kind, size = store.read_header(oid)
-            if size > limit:
-                raise Refused(f"object {oid[:12]} is too large: {size} bytes, the limit is {limit}")
-            data = bytes(store.read(oid)[1])
-        except KeyError:
-            raise NotFound(f"object {oid[:12]} is not in {str(self.git_dir)!r}", hint="fetch, then try again") from None
-        except _git_error() as error:
+            with open(self._loose(oid), "rb", buffering=0) as file:
+                kind, data = _inflated(file.read(), oid, limit)
+        except FileNotFoundError:
+            kind, data = self._packed(oid, limit)
+        except (OSError, ValueError, zlib.error) as error:
             raise self._damaged(oid, str(error)) from error
-        name = _kind(kind)
         # Neither libgit2's cache nor a loose file is trusted: the name is what signatures cover.
-        if oid_of(name, data) != oid:
-            raise self._damaged(oid, f"its bytes are {oid_of(name, data)[:12]}")
-        return name, data
-
-    def _damaged(self, oid: Oid, why: str) -> Errored:
-        return Errored(
-            f"object {oid[:12]} in {str(self.git_dir)!r} is damaged: {why}",
-            hint=f"run `git --git-dir={self.git_dir} fsck`, remove the damaged file and fetch again",
-        )
+        if oid_of(kind, data) != oid:
+            raise self._damaged(oid, f"its bytes are {oid_of(kind, data)[:12]}")
+        return kind, data
 
     def has(self, oid: Oid) -> bool:
         """Whether the object is here."""
-        return is_oid(oid) and bool(self._store().exists(oid))
+        if self._group and oid in self._group:
+            return True
+        return is_oid(oid) and (os.path.exists(self._loose(oid)) or bool(self._store().exists(oid)))
 
     def write(self, kind: str, data: bytes) -> Oid:
         """Stores an object as a loose file, synced before it gets its name. Raises NodeFull, Errored."""
         oid = oid_of(kind, data)
-        if self.has(oid):
-            return oid
-        folder = common_dir(self.git_dir) / "objects" / oid[:2]
-        try:
-            folder.mkdir(exist_ok=True)
-            _write_durably(folder, oid[2:], zlib.compress(b"%s %d\0%s" % (kind.encode(), len(data), data), 1))
-        except OSError as error:
-            raise NodeFull(
-                f"cannot store an object in {str(self.git_dir)!r}: {error.strerror}",
-                hint="free some space there, or make it writable for this user",
-            ) from error
+        if self._group is not None:
+            self._group[oid] = kind, data
+        elif not self._freshened(oid):
+            self._write({oid: (kind, data)})
         return oid
+
+    @contextlib.contextmanager
+    def group(self) -> Iterator[None]:
+        """What is written inside is durable only when this ends: together, which is cheaper. Raises NodeFull."""
+        if self._group is not None:
+            yield
+            return
+        self._group = {}
+        try:
+            yield
+        finally:
+            # after an error too: what refers to these objects may have been kept
+            written, self._group = self._group, None
+            self._write({oid: what for oid, what in written.items() if not self._freshened(oid)})
 
     def tree(self, oid: Oid) -> list[Entry]:
         """The entries of a tree, in git's order. Raises NotFound; Errored if it is no tree."""
@@ -128,20 +122,127 @@ class GitObjects:
         """Stores a tree (entries in any order) and returns its name."""
         return self.write("tree", tree_bytes(entries))
 
+    # ---------------------------------------------------------------------------------------------------
 
-def _write_durably(folder: Path, name: str, content: bytes) -> None:
-    """A file that is whole under its name or absent, whatever happens to the machine."""
-    handle, temporary = mkstemp(prefix="tmp_obj_", dir=folder)
+    def _store(self) -> Any:
+        if self._odb is None:
+            import pygit2  # a tenth of a second: only those who read packs wait for it
+
+            try:
+                self._odb = pygit2.Repository(str(self.git_dir)).odb
+            except pygit2.GitError as error:
+                raise NotFound(
+                    f"cannot open the repository {str(self.git_dir)!r}: {error}",
+                    hint="run this in a git repository, or name one with -C",
+                ) from error
+        return self._odb
+
+    def _loose(self, oid: Oid) -> str:
+        self._objects = self._objects or f"{common_dir(self.git_dir)}/objects/"
+        return f"{self._objects}{oid[:2]}/{oid[2:]}"
+
+    def _packed(self, oid: Oid, limit: int) -> tuple[str, bytes]:
+        """An object that is not loose here: in a pack, or in the store of another repository that this one borrows."""
+        store = self._store()
+        try:
+            kind, size = store.read_header(oid)
+            if size > limit:
+                raise _too_large(oid, size, limit)
+            return _kind(kind), bytes(store.read(oid)[1])
+        except KeyError:
+            raise NotFound(f"object {oid[:12]} is not in {str(self.git_dir)!r}", hint="fetch, then try again") from None
+        except _git_error() as error:
+            raise self._damaged(oid, str(error)) from error
+
+    def _damaged(self, oid: Oid, why: str) -> Errored:
+        return Errored(
+            f"object {oid[:12]} in {str(self.git_dir)!r} is damaged: {why}",
+            hint=f"run `git --git-dir={self.git_dir} fsck`, remove the damaged file and fetch again",
+        )
+
+    def _freshened(self, oid: Oid) -> bool:
+        """Whether the object is a loose one already; if so it is as new, so that no `git gc` takes it for garbage."""
+        try:
+            os.utime(self._loose(oid))
+        except OSError:
+            return False
+        return True
+
+    def _write(self, objects: Mapping[Oid, tuple[str, bytes]]) -> None:
+        try:
+            if len(objects) >= _PACKED_FROM:
+                must(
+                    ["index-pack", "--stdin"], git_dir=self.git_dir, input=pack(objects.values()),
+                    settings=("core.fsync=all",), doing=f"store {len(objects)} objects in {str(self.git_dir)!r}",
+                )  # fmt: skip
+            elif objects:
+                self._write_loose(objects)
+        except OSError as error:
+            raise NodeFull(
+                f"cannot store an object in {str(self.git_dir)!r}: {error.strerror}",
+                hint="free some space there, or make it writable for this user",
+            ) from error
+
+    def _write_loose(self, objects: Mapping[Oid, tuple[str, bytes]]) -> None:
+        """Each as a file that is whole under its name or absent, whatever happens to the machine."""
+        folders: set[str] = set()
+        for oid, (kind, data) in objects.items():
+            path = self._loose(oid)
+            folder = path[:-39]
+            if not os.path.isdir(folder):
+                folders.add(self._objects)
+            handle, temporary = _scratch(folder)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(zlib.compress(b"%s %d\0%s" % (kind.encode(), len(data), data), 1))
+                    file.flush()
+                    os.fchmod(handle, 0o444)
+                    os.fsync(handle)
+                os.rename(temporary, path)
+            except BaseException:
+                Path(temporary).unlink(missing_ok=True)
+                raise
+            folders.add(folder)
+        for folder in folders:
+            sync_folder(folder)
+
+
+def sync_folder(folder: str | Path) -> None:
+    """Makes the names in a folder durable. Raises OSError."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fchmod(handle, 0o444)
-            os.fsync(handle)
-        os.rename(temporary, folder / name)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _scratch(folder: str) -> tuple[int, str]:
+    for _ in range(10):
+        with contextlib.suppress(FileNotFoundError):
+            return mkstemp(prefix="tmp_obj_", dir=folder)
+        # a `git gc` removes folders that have become empty
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder)
+    raise FileNotFoundError(2, "cannot be made", folder)
+
+
+def _inflated(content: bytes, oid: Oid, limit: int) -> tuple[str, bytes]:
+    """Kind and data of a loose object's file. Raises ValueError, zlib.error, Refused."""
+    inflater = zlib.decompressobj()
+    whole = inflater.decompress(content, limit + 64)
+    head, zero, data = whole.partition(b"\0")
+    kind, _, size = head.decode("ascii").partition(" ")
+    if not zero or not size.isdigit():
+        raise ValueError("it has no header")
+    if int(size) > limit:
+        raise _too_large(oid, int(size), limit)
+    if len(data) != int(size) or not inflater.eof:
+        raise ValueError(f"it ends after {len(data)} of {size} bytes")
+    return kind, data
+
+
+def _too_large(oid: Oid, size: int, limit: int) -> Refused:
+    return Refused(f"object {oid[:12]} is too large: {size} bytes, the limit is {limit}")
 
 
 def _kind(kind: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -82,6 +83,10 @@ class MemoryObjects:
         oid = oid_of(kind, data)
         self.content[oid] = (kind, data)
         return oid
+
+    def group(self) -> AbstractContextManager[None]:
+        """Nothing is durable here."""
+        return nullcontext()
 
     def tree(self, oid: Oid) -> list[Entry]:
         """The entries of a tree. Raises NotFound, Errored."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from services import Sshd
 
+from citgit.git.embedded import EmbeddedObjects, EmbeddedRemote, Gate
 from citgit.git.objects import GitObjects, init_bare
 from citgit.git.program import must
 from citgit.git.remote import GitRemote
@@ -50,6 +51,24 @@ class PathHost:
     def vanish(self) -> None:
         """The folder is not there any more."""
         self._git_dir.rename(self._git_dir.with_name("moved.git"))
+
+
+class EmbeddedHost(PathHost):
+    """The same repository, served in-process."""
+
+    def client(self) -> Client:
+        """A client with objects of its own, for when the host must be asked through git."""
+        outside = super().client()
+        assert isinstance(outside.remote, GitRemote)
+        assert isinstance(outside.objects, GitObjects)
+        return embedded(self._git_dir, outside.objects, outside.remote)
+
+
+def embedded(place: Path, own: GitObjects, outside: GitRemote) -> Client:
+    """A client in-process of the host at `place`."""
+    gate = Gate(place, own.git_dir)
+    objects = EmbeddedObjects(gate, GitObjects(place), own)
+    return Client(EmbeddedRemote(gate, place, objects, outside, "refs/cit/"), objects)
 
 
 class FakeHost:
@@ -106,6 +125,15 @@ class TestGitOverAPath(RemoteContract):
     def host(self, tmp_path: Path) -> PathHost:
         """A new host."""
         return PathHost(tmp_path)
+
+
+class TestEmbedded(RemoteContract):
+    """In-process, a repository on this machine; `deny` makes it a host with a hook, `vanish` one that is gone."""
+
+    @pytest.fixture
+    def host(self, tmp_path: Path) -> EmbeddedHost:
+        """A new host."""
+        return EmbeddedHost(tmp_path)
 
 
 class TestMemory(RemoteContract):

@@ -1,0 +1,37 @@
+"""Copies what an object reaches from one store into another that lacks it."""
+
+from __future__ import annotations
+
+from citgit.git.trees import parse_tree
+from citgit.interfaces import Objects, Oid
+
+_SUBMODULE = 0o160000
+
+
+def copy(source: Objects, target: Objects, oid: Oid) -> None:
+    """What `oid` reaches is in `target` afterwards. Raises NotFound if `source` lacks a part of it.
+
+    An object that is in `target` is taken to be there with all that it reaches, as a git repository keeps it.
+    """
+    pending, seen = [oid], set()
+    order = []
+    while pending:
+        each = pending.pop()
+        if each not in seen and not target.has(each):
+            seen.add(each)
+            kind, data = source.read(each)
+            order.append((kind, data))
+            pending += _links(kind, data)
+    with target.group():
+        # the deepest first: a copy that is cut off leaves nothing that names what is not there
+        for kind, data in reversed(order):
+            target.write(kind, data)
+
+
+def _links(kind: str, data: bytes) -> list[Oid]:
+    if kind == "tree":
+        return [entry.oid for entry in parse_tree(data) if entry.mode != _SUBMODULE]
+    if kind == "commit":
+        head = data.split(b"\n\n", 1)[0].split(b"\n")
+        return [line.split(b" ")[1].decode() for line in head if line.startswith((b"tree ", b"parent "))]
+    return []
