@@ -19,7 +19,7 @@ from citgit.flows.poll import poll
 from citgit.flows.state import Actor, Snapshot
 from citgit.flows.writing import write
 from citgit.keys.generate import generate
-from citgit.wiring import Clone, open_clone
+from citgit.wiring.clone import Clone, open_clone
 
 AGENT = "lab1"
 PATIENCE = 120.0

@@ -21,14 +21,15 @@ def copy(source: Objects, target: Objects, oid: Oid) -> None:
             seen.add(each)
             kind, data = source.read(each)
             order.append((kind, data))
-            pending += _links(kind, data)
+            pending += links(kind, data)
     with target.group():
         # the deepest first: a copy that is cut off leaves nothing that names what is not there
         for kind, data in reversed(order):
             target.write(kind, data)
 
 
-def _links(kind: str, data: bytes) -> list[Oid]:
+def links(kind: str, data: bytes) -> list[Oid]:
+    """What an object names: a commit its tree and parents, a tree its entries but submodules' commits."""
     if kind == "tree":
         return [entry.oid for entry in parse_tree(data) if entry.mode != _SUBMODULE]
     if kind == "commit":

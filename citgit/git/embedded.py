@@ -16,12 +16,12 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from citgit.errors import Bug, NotFound
-from citgit.git.closure import copy
+from citgit.git import closure
 from citgit.git.objects import GitObjects, common_dir
 from citgit.git.program import run
 from citgit.git.refs import RefFiles
 from citgit.git.remote import GitRemote
-from citgit.interfaces import Answer, Entry, Objects, Oid, Pushed, Update
+from citgit.interfaces import EMPTY_TREE, Answer, Entry, Objects, Oid, Pushed, Update
 from citgit.model.names import is_oid
 
 _HOOKS = ("pre-receive", "update", "post-receive", "post-update", "reference-transaction", "proc-receive")
@@ -38,6 +38,9 @@ _HARMLESS = re.compile(
     r"core\.sharedrepository\n(umask|false|0|no)|core\.logallrefupdates\n(true|false|yes|no|1|0)"
     r"|extensions\.objectformat\nsha1|extensions\.refstorage\nfiles|[a-z.]+\n(false|no|off|0)"
 )
+# What is behind by more than so many objects is fetched by git, as one pack.
+_MOST_LINKED = 1_000
+_MOST_KEPT = 100_000
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -100,6 +103,8 @@ class EmbeddedObjects:
         self._gate = gate
         self.host = host
         self.own = own
+        self._kept: set[Oid] = set()
+        self._rooted: list[GitObjects] = []
 
     def read(self, oid: Oid, *, limit: int = 1 << 24) -> tuple[str, bytes]:
         """Type and bytes, from where they are. Raises NotFound, Refused, Errored."""
@@ -117,7 +122,9 @@ class EmbeddedObjects:
 
     def write(self, kind: str, data: bytes) -> Oid:
         """Stores an object where it will be needed. Raises NodeFull."""
-        return self._target().write(kind, data)
+        target = self._target()
+        self._root(target)
+        return target.write(kind, data)
 
     def group(self) -> AbstractContextManager[None]:
         """What is written inside is durable only when this ends."""
@@ -133,6 +140,45 @@ class EmbeddedObjects:
     def write_tree(self, entries: Iterable[Entry]) -> Oid:
         """Stores a tree."""
         return self._target().write_tree(entries)
+
+    def keep(self, oids: Iterable[Oid]) -> bool:
+        """Has the client hold what these reach, as after any fetch; False if that is better left to git.
+
+        Files are linked, not copied, and not synced: the state repository has them.
+        """
+        if self.host is self.own:
+            return True
+        for oid in oids:
+            if oid not in self._kept:
+                if not self._keep(oid):
+                    return False
+                if len(self._kept) > _MOST_KEPT:
+                    self._kept.clear()
+                self._kept.add(oid)
+        return True
+
+    def _keep(self, oid: Oid) -> bool:
+        self._root(self.own)
+        pending, seen = [oid], {EMPTY_TREE}
+        while pending:
+            each = pending.pop()
+            if each in seen or each in self._kept:
+                continue
+            seen.add(each)
+            if len(seen) > _MOST_LINKED:
+                return False
+            found = self.own.link(self.host, each)
+            if found is None:
+                return False
+            if found:
+                pending += closure.links(*self.host.read(each))
+        return True
+
+    def _root(self, store: GitObjects) -> None:
+        """Every record names the empty tree; git knows it without having it, but its fsck does not."""
+        if store not in self._rooted:
+            store.write("tree", b"")
+            self._rooted.append(store)
 
     def _target(self) -> GitObjects:
         return self.host if self._gate.is_open() else self.own
@@ -172,7 +218,7 @@ class EmbeddedRemote:
                 found |= self._refs.under(prefix)
             elif oid := self._refs.read(prefix):
                 found[prefix] = oid
-        return found
+        return found if self._objects.keep(found.values()) else self._outside.fetch(prefixes)
 
     def push(self, updates: Sequence[Update]) -> list[Pushed]:
         """Tries each update on its own; one answer each, in order. Raises NotFound if an object is not here."""
@@ -205,7 +251,7 @@ def _hand_over(updates: Sequence[Update], source: Objects, target: Objects) -> N
     """What was written while the gate stood otherwise goes to where it is needed now. Raises NotFound."""
     for update in updates:
         if update.new and not target.has(update.new):
-            copy(source, target, update.new)
+            closure.copy(source, target, update.new)
 
 
 def _user_configs() -> list[str]:

@@ -97,6 +97,23 @@ class GitObjects:
             self._write({oid: (kind, data)})
         return oid
 
+    def link(self, other: GitObjects, oid: Oid) -> bool | None:
+        """Has this store hold an object of another one on the same file system; not synced.
+
+        True if it is new here, False if it was here, None if the other does not have it as a file of its own.
+        """
+        path = self._loose(oid)
+        for _ in range(2):
+            try:
+                os.link(other._loose(oid), path)
+                return True
+            except FileExistsError:
+                return False
+            except FileNotFoundError:
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(path[:-39])
+        return False if self.has(oid) else None
+
     @contextlib.contextmanager
     def group(self) -> Iterator[None]:
         """What is written inside is durable only when this ends: together, which is cheaper. Raises NodeFull."""

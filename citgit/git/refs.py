@@ -12,7 +12,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from citgit.errors import Bug
@@ -46,12 +46,25 @@ class RefFiles:
     def under(self, prefix: str) -> dict[str, Oid]:
         """The refs below `prefix`, which ends in a slash."""
         # Loose ones first: a ref that is packed meanwhile is then found in one of the two.
-        loose = dict(self._walk(prefix.rstrip("/")))
+        loose = {ref: oid for ref, oid in self.loose(prefix) if oid}
         packed = {ref: oid for ref, oid in self._packed_refs().items() if ref.startswith(prefix)}
         return packed | loose
 
+    def loose(self, prefix: str) -> Iterator[tuple[str, Oid | None]]:
+        """The refs below `prefix` that have a file of their own; None stands for a file that is not whole."""
+        return self._walk(prefix.rstrip("/"))
+
     def swap(self, updates: Sequence[Update]) -> list[Pushed]:
         """Compares and swaps each ref, independently of the others; durable when it returns. Raises OSError."""
+        return self._change(updates, self._compare, sync=True)
+
+    def put(self, updates: Sequence[Update]) -> list[Pushed]:
+        """Sets each ref, whatever it was before (`old` is not looked at); not synced. Raises OSError."""
+        return self._change(updates, self._blocked, sync=False)
+
+    def _change(
+        self, updates: Sequence[Update], judge: Callable[[Update], Pushed | None], *, sync: bool
+    ) -> list[Pushed]:
         answers: dict[str, Pushed] = {}
         held: list[Update] = []
         packed = any(update.new is None for update in updates)
@@ -66,12 +79,15 @@ class RefFiles:
                     held.append(update)
             chosen = []
             for update in held:
-                if told_now := self._compare(update):
-                    answers[update.ref] = told_now
+                if answer := judge(update):
+                    answers[update.ref] = answer
                 else:
                     chosen.append(update)
-            self._remove([update for update in chosen if update.new is None], answers)
-            self._write([update for update in chosen if update.new is not None], answers)
+            changed = self._remove([update for update in chosen if update.new is None], answers)
+            changed |= self._write([update for update in chosen if update.new is not None], answers, sync=sync)
+            for folder in changed if sync else ():
+                with contextlib.suppress(FileNotFoundError):  # git removes folders that have become empty
+                    sync_folder(folder)
         except FileExistsError as error:
             return [
                 Pushed(update, Answer.UNKNOWN, f"cannot lock '{error.filename2}': File exists") for update in updates
@@ -125,7 +141,12 @@ class RefFiles:
             return Pushed(update, Answer.DONE)
         if now != update.old or (now is None and update.new is None):
             return Pushed(update, Answer.STALE, "stale info")
-        if now is None and self._in_the_way(update.ref):
+        return self._blocked(update) if now is None else None
+
+    def _blocked(self, update: Update) -> Pushed | None:
+        """Under the lock: the answer, if the name is taken by a folder or is below a ref."""
+        self._loose.pop(update.ref, None)
+        if update.new is not None and self._in_the_way(update.ref):
             return Pushed(update, Answer.DENIED, f"cannot create '{update.ref}': another ref is in the way")
         return None
 
@@ -140,17 +161,19 @@ class RefFiles:
             return True
         return (self._place / ref).is_dir() and bool(self.under(ref + "/"))
 
-    def _write(self, updates: Sequence[Update], answers: dict[str, Pushed]) -> None:
+    def _write(self, updates: Sequence[Update], answers: dict[str, Pushed], *, sync: bool) -> set[Path]:
+        """Writes the new values; the folders that must be synced."""
         scratches = []
         for update in updates:
             handle, path = self._locks.scratch()
             try:
                 os.write(handle, f"{update.new}\n".encode())
-                os.fsync(handle)
+                if sync:
+                    os.fsync(handle)
             finally:
                 os.close(handle)
             scratches.append((update, path))
-        folders = set()
+        folders: set[Path] = set()
         for update, scratch in scratches:
             target = self._path(update.ref)
             try:
@@ -165,12 +188,10 @@ class RefFiles:
                 continue
             folders.add(target.parent)
             answers[update.ref] = Pushed(update, Answer.DONE)
-        for folder in folders:
-            sync_folder(folder)
+        return folders
 
-    def _remove(self, updates: Sequence[Update], answers: dict[str, Pushed]) -> None:
-        if not updates:
-            return
+    def _remove(self, updates: Sequence[Update], answers: dict[str, Pushed]) -> set[Path]:
+        """Deletes refs; the folders that must be synced."""
         gone = {update.ref for update in updates}
         if gone & self._packed_refs().keys():
             self._repack(gone)
@@ -179,9 +200,7 @@ class RefFiles:
                 self._path(update.ref).unlink()
             self._loose.pop(update.ref, None)
             answers[update.ref] = Pushed(update, Answer.DONE)
-        for folder in {self._path(ref).parent for ref in gone}:
-            with contextlib.suppress(FileNotFoundError):  # git removes folders that have become empty
-                sync_folder(folder)
+        return {self._path(ref).parent for ref in gone}
 
     # -- packed refs ------------------------------------------------------------------------------------
 
@@ -251,7 +270,7 @@ class RefFiles:
             self._loose.pop(ref, None)
         return value
 
-    def _walk(self, folder: str) -> Iterator[tuple[str, Oid]]:
+    def _walk(self, folder: str) -> Iterator[tuple[str, Oid | None]]:
         try:
             entries = list(os.scandir(self._place / folder))
         except (FileNotFoundError, NotADirectoryError):
@@ -260,8 +279,8 @@ class RefFiles:
             ref = f"{folder}/{entry.name}"
             if entry.is_dir(follow_symlinks=False):
                 yield from self._walk(ref)
-            elif not entry.name.endswith(".lock") and not _BAD.search(ref) and (oid := self._loose_value(ref)):
-                yield ref, oid
+            elif not _BAD.search(ref):
+                yield ref, self._loose_value(ref)
 
 
 def _signature(about: os.stat_result) -> _Signature:

@@ -14,7 +14,7 @@ from citgit.errors import UsageError
 from citgit.flows.enqueue import Doors
 from citgit.flows.state import Actor, State
 from citgit.git.journal import FileJournal
-from citgit.git.objects import GitObjects, common_dir, init_bare
+from citgit.git.objects import common_dir, init_bare
 from citgit.git.program import must, run, shown
 from citgit.git.tips import GitTips
 from citgit.interfaces import Remote, Signer
@@ -25,7 +25,7 @@ from citgit.model.names import DEFAULT_ROOT, Refs
 from citgit.model.policy import PolicyChain
 from citgit.rules.authority import signers
 from citgit.wiring.configs import TomlConfigs
-from citgit.wiring.hosts import mirrors, state_remote
+from citgit.wiring.hosts import mirrors, state_host
 from citgit.wiring.keys import signer_for
 
 __all__ = ["Clone", "client_state", "data_dir", "git_place", "init_bare", "open_clone", "set_setting", "setting"]
@@ -140,10 +140,11 @@ def open_clone(directory: Path) -> Clone:
 
 def client_state(git_dir: Path, url: str, refs: Refs, *, pinned: str) -> State:
     """A client of the state repository at `url` whose objects and memory are in `git_dir`."""
+    objects, remote = state_host(git_dir, url, refs.root)
     known = pinned or setting(git_dir, "citgit.root")
     return State(
-        refs=refs, objects=GitObjects(git_dir), remote=state_remote(git_dir, url, refs.root),
-        tips=GitTips(git_dir, refs.root), verifier=SshVerifier(), clock=SystemClock(), entropy=SystemEntropy(),
+        refs=refs, objects=objects, remote=remote, tips=GitTips(git_dir, refs.root),
+        verifier=SshVerifier(), clock=SystemClock(), entropy=SystemEntropy(),
         pinned=known, learned=lambda chain: learn(git_dir, url, chain, known),
     )  # fmt: skip
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from citgit.git.embedded import EmbeddedObjects, EmbeddedRemote, Gate, place_of
+from citgit.git.objects import GitObjects, common_dir
 from citgit.git.reach import reach
 from citgit.git.remote import GitRemote
 from citgit.git.sources import Mirrors
-from citgit.interfaces import Remote
+from citgit.interfaces import Objects, Remote
 from citgit.ssh.address import ssh_address
 from citgit.ssh.connection import Chosen, Connection
 
@@ -35,10 +37,17 @@ class Ways:
         return connection.environment() if connection else {}
 
 
-def state_remote(git_dir: Path, url: str, root: str) -> Remote:
-    """The state repository at `url`; what is fetched from it is kept in `git_dir`."""
-    ways = Ways(git_dir)
-    return GitRemote(git_dir, url, root, environment=lambda: ways.environment(url))
+def state_host(git_dir: Path, url: str, root: str) -> tuple[Objects, Remote]:
+    """The state repository at `url`, and the objects of a client of it; what is fetched is kept in `git_dir`."""
+    ways, own = Ways(git_dir), GitObjects(git_dir)
+    remote = GitRemote(git_dir, url, root, environment=lambda: ways.environment(url))
+    place = place_of(url)
+    # git has rules about branches that we do not follow
+    if place is None or root.startswith("refs/heads/"):
+        return own, remote
+    gate = Gate(place, git_dir)
+    objects = EmbeddedObjects(gate, own if common_dir(git_dir) == place else GitObjects(place), own)
+    return objects, EmbeddedRemote(gate, place, objects, remote, root)
 
 
 def mirrors(directory: Path, git_dir: Path) -> Mirrors:
