@@ -231,7 +231,10 @@ class EmbeddedRemote:
             if not self._gate.is_open():
                 return self._push_outside(updates)
             _hand_over(updates, self._objects.own, self._objects.host)
-            return self._refs.swap(updates)
+            done = self._refs.swap(updates)
+            # the writer goes on knowing what it wrote, should the host go away
+            self._objects.keep([one.update.new for one in done if one.update.new and one.answer is Answer.DONE])
+            return done
         except OSError as error:
             answer = Answer.DENIED if error.errno in _REFUSED else Answer.UNKNOWN
             told = f"cannot write to {self.url!r}: {error.strerror}"
