@@ -25,7 +25,7 @@ from citgit.model.names import DEFAULT_ROOT, Refs
 from citgit.model.policy import PolicyChain
 from citgit.rules.authority import signers
 from citgit.wiring.configs import TomlConfigs
-from citgit.wiring.hosts import mirrors, state_host
+from citgit.wiring.hosts import mirrors, state_host, state_remote
 from citgit.wiring.keys import signer_for
 
 __all__ = ["Clone", "client_state", "data_dir", "git_place", "init_bare", "open_clone", "set_setting", "setting"]

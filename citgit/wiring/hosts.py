@@ -37,10 +37,15 @@ class Ways:
         return connection.environment() if connection else {}
 
 
+def state_remote(git_dir: Path, url: str, root: str) -> GitRemote:
+    """The state repository at `url` through git; what is fetched from it is kept in `git_dir`."""
+    ways = Ways(git_dir)
+    return GitRemote(git_dir, url, root, environment=lambda: ways.environment(url))
+
+
 def state_host(git_dir: Path, url: str, root: str) -> tuple[Objects, Remote]:
     """The state repository at `url`, and the objects of a client of it; what is fetched is kept in `git_dir`."""
-    ways, own = Ways(git_dir), GitObjects(git_dir)
-    remote = GitRemote(git_dir, url, root, environment=lambda: ways.environment(url))
+    own, remote = GitObjects(git_dir), state_remote(git_dir, url, root)
     place = place_of(url)
     # git has rules about branches that we do not follow
     if place is None or root.startswith("refs/heads/"):
