@@ -99,5 +99,6 @@ KEYS: dict[str, str] = {
     "TeamLimits.keep": "How long archives stay.",
     "TeamLimits.admins": "How many admins must sign a policy.",
     "TeamLimits.priority": "The highest priority that an owner may set.",
+    "TeamLimits.revoked": 'What becomes of the running builds of somebody who was revoked: "stop" or "finish".',
 }
 """`Struct.key` -> what it does."""

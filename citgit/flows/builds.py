@@ -12,7 +12,7 @@ from citgit.interfaces import Oid
 from citgit.model.build import Build, Entry
 from citgit.model.names import HERE, Kind, Place
 from citgit.rules.facts import Origin, Other, Promised
-from citgit.rules.judge import judge, promises_of
+from citgit.rules.judge import judge, once_final, promises_of
 from citgit.rules.lifecycle import State as Life
 
 
@@ -121,9 +121,18 @@ class Repository:
     def _judge(self, ref: str, place: Place, tip: Oid) -> Build:
         self._open.add(place.leaf)
         try:
-            return judge(ref, place, read_chain(self.state, tip), self.snapshot.policies, self)
+            links = read_chain(self.state, tip)
+            found = judge(ref, place, links, self.snapshot.policies, self)
+            spoiled = found.broken or any(entry.void for entry in found.entries)
+            if spoiled and not found.is_final and self._archived_at(place) == tip:
+                written = judge(ref, place, links, self.snapshot.policies, self, as_written=True)
+                return once_final(found, written)
+            return found
         finally:
             self._open.discard(place.leaf)
+
+    def _archived_at(self, place: Place) -> Oid:
+        return archived_tip(self.state, self.snapshot.tips, place.group, place.leaf)
 
     def _pools(self) -> list[str]:
         """Every pool that may hold a build: those that some policy knew, since no other can hold a valid one."""

@@ -36,4 +36,4 @@ def control(state: State, actor: Actor, repository: Repository, build: Build, bo
 
 def outcome_text(build: Build) -> str:
     """The build's state in a word: its outcome once it is final."""
-    return build.outcome.value if build.outcome else build.state
+    return "errored (revoked)" if build.revoked else build.outcome.value if build.outcome else build.state

@@ -68,10 +68,10 @@ class Submitted:
 
 def publish(
     state: State, actor: Actor, team: Team, *, before: PolicyChain | None, seal: Seal, reason: str = "",
-    hold: bool = False,
+    hold: bool = False, revoked: tuple[Revoked, ...] = (),
 ) -> Oid:  # fmt: skip
     """Pushes the next policy, or the root if there is none before, on one admin's word. Raises TryAgain, Refused."""
-    made = draft_policy(state, actor, before, Next(team=team, seal=seal, reason=reason, hold=hold))
+    made = draft_policy(state, actor, before, Next(team=team, seal=seal, reason=reason, hold=hold, revoked=revoked))
     _refuse_lockout(state, before, made)
     write(state, actor, [made])
     return made.new

@@ -13,7 +13,7 @@ from citgit.interfaces import Answer
 from citgit.model.build import Build, Link
 from citgit.model.names import Kind
 from citgit.model.record import Advert, Beat, Expired, Lost, Observed
-from citgit.rules.authority import speaks_for
+from citgit.rules.authority import fallen, speaks_for
 from citgit.rules.leases import Watch, observe, ran_out
 
 
@@ -46,7 +46,9 @@ def watch(state: State, repository: Repository, watches: Watches, pools: list[st
             beat = beat_of(state, repository, build)
             seen = observe(watches.by_build.get(build.id), build.tip, beat, interval)
             current[build.id] = seen
-            if ran_out(seen, ttl, state.entropy.uniform(0, 1)):
+            # nothing that a revoked agent writes counts any more, so nobody waits for it
+            gone = bool(fallen(repository.snapshot.policies.tip, build.held.actor))
+            if gone or ran_out(seen, ttl, state.entropy.uniform(0, 1)):
                 ms = int(seen.unchanged * 1000)
                 expired.append((build, Observed(claim=build.held.claim, beat=beat, unchanged_ms=ms, polls=seen.polls)))
     watches.by_build = current
@@ -86,7 +88,8 @@ def _is_the_agent_s(repository: Repository, link: Link, ref: str, actor: str) ->
 
 def end_lost(state: State, actor: Actor, repository: Repository, build: Build, observed: Observed) -> bool:
     """Records that the last allowed attempt is lost."""
-    reason = f"{build.held.actor if build.held else 'nobody'} fell silent"
+    holder = build.held.actor if build.held else "nobody"
+    reason = fallen(repository.snapshot.policies.tip, holder) or f"{holder} fell silent"
     body = Lost(claim=observed.claim, observed=observed, reason=reason)
     return push(state, actor, [draft(state, actor, repository.snapshot, build, body)])[0].answer is Answer.DONE
 

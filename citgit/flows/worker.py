@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from citgit.errors import CitError, Errored, NotYet, RemoteAway
+import msgspec
+
+from citgit.errors import CitError, Errored, NotYet, Refused, RemoteAway
 from citgit.flows import reap
 from citgit.flows.archive import archive
 from citgit.flows.builds import Repository, is_running
@@ -22,7 +24,8 @@ from citgit.interfaces import Answer, Entrusted, Oid, Workshop
 from citgit.model.build import Build
 from citgit.model.names import HERE
 from citgit.model.plan import Input
-from citgit.model.record import Advert, Claim, Decision, Observed, Progress, RecordType, Result
+from citgit.model.record import Advert, Claim, Decision, Observed, Outcome, Progress, RecordType, Result
+from citgit.rules.authority import fallen, fallen_asker, stop_reason
 from citgit.rules.judge import promises_of
 from citgit.rules.lifecycle import State as Life
 from citgit.rules.ordering import in_order
@@ -80,6 +83,9 @@ class Worker:
             return
         for alarm in repository.snapshot.alarms:
             self._say("alarm", "", alarm)
+        if gone := fallen(repository.snapshot.policies.tip, self.actor.name):
+            self._leave(gone)
+            return
         self._guard("beat", lambda: self.do_beat(repository))
         self._guard("publish", lambda: self.do_publish(repository))
         self._guard("settle", lambda: self.do_settle(repository))
@@ -96,6 +102,18 @@ class Worker:
         return self.slots - len(self.workshop.running())
 
     # -- the steps of a turn ----------------------------------------------------------------------------
+
+    def _leave(self, why: str) -> None:
+        """Stops everything: nothing that this worker writes counts any more. Raises Refused once nothing runs."""
+        for oid, build in self.workshop.running().items():
+            if oid not in self.stopped:
+                self._say("stopping", build, why)
+                self.stopped.add(oid)
+                self.workshop.stop(oid, why)
+            if self._poll(oid, build) is not None:
+                self.workshop.finish(oid)
+        if not self.workshop.running():
+            raise Refused(f"this worker may not build any more: {why}", hint="ask an admin: cit policy show")
 
     def do_resend(self) -> None:
         """Finds out about pushes whose answers were lost; refs whose last push is still in doubt are left alone."""
@@ -128,9 +146,11 @@ class Worker:
                 continue
             if build.ref in self.doubtful:
                 continue
-            answer = push(self.state, self.actor, [draft(self.state, self.actor, repository.snapshot, build, result)])[
-                0
-            ]
+            gone = stop_reason(repository.snapshot.policies.tip, build.owner, build.principal)
+            if gone and result.outcome is not Outcome.PASSED:
+                result = msgspec.structs.replace(result, outcome=Outcome.CANCELLED, reason=f"stopped: {gone}")
+            made = draft(self.state, self.actor, repository.snapshot, build, result)
+            answer = push(self.state, self.actor, [made])[0]
             if answer.answer is Answer.DONE:
                 self._say("result", build_id, ": ".join(filter(None, (result.outcome.value, result.reason))))
                 self.workshop.finish(oid)
@@ -151,10 +171,12 @@ class Worker:
                     self.workshop.stop(oid, "the claim is not current any more")
                 if self._poll(oid, build_id) is not None:
                     self.workshop.finish(oid)
-            elif build is not None and build.stopping and oid not in self.stopped:
-                self._say("stopping", build_id, build.stopping.value)
-                self.stopped.add(oid)
-                self.workshop.stop(oid, build.stopping.value)
+            elif build is not None and oid not in self.stopped:
+                gone = stop_reason(repository.snapshot.policies.tip, build.owner, build.principal)
+                if reason := build.stopping.value if build.stopping else gone:
+                    self._say("stopping", build_id, reason)
+                    self.stopped.add(oid)
+                    self.workshop.stop(oid, reason)
 
     def do_promises(self, repository: Repository) -> None:
         """Creates the refs of promised builds."""
@@ -246,6 +268,8 @@ class Worker:
     def _take(
         self, repository: Repository, build: Build, observed: Observed | None, finals: dict[str, Oid] | None = None
     ) -> None:
+        if fallen_asker(repository.snapshot.policies.tip, build.owner, build.principal):
+            return
         decisions = self._reasons(repository, build, self.advert, self.free()) if self.advert else []
         claimed = claim(
             self.state, self.actor, repository, build, boot=self.boot, node=self.node, decisions=decisions,

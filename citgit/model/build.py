@@ -50,8 +50,9 @@ class Build:
 
     `state` is a `rules.lifecycle.State` value; `outcome` is set when it is final, `stopping` while it is
     stopping. `claims` counts all claims, `valid_claims` those that count. `owner` and `principal` say who
-    asked. `broken` names what is wrong with the ref's shape, `unsupported` the version that is needed:
-    nothing may be written to such a build.
+    asked. `revoked`: it was archived as final before a later policy made its end void; it stays final, and nobody
+    vouches for what came of it. `broken` names what is wrong with the ref's shape, `unsupported` the version that
+    is needed: nothing may be written to such a build.
     """
 
     id: str
@@ -76,6 +77,7 @@ class Build:
     final: str = ""
     result: Result | None = None
     ended: int = 0
+    revoked: bool = False
     broken: str = ""
     unsupported: str = ""
 

@@ -69,8 +69,18 @@ class Alias(_Team, frozen=True, kw_only=True):
     artifacts: tuple[str, ...] = ()
 
 
+class OnRevoked(Enum):
+    """What becomes of running builds whose asker was revoked."""
+
+    STOP = "stop"
+    FINISH = "finish"
+
+
 class TeamLimits(_Team, frozen=True, kw_only=True):
-    """Times and counts that hold for everybody: lease time, beat, attempts, retention, admins per policy."""
+    """What holds for everybody: lease time, beat, attempts, retention, admins per policy, owners' priority.
+
+    `revoked` says what becomes of the running builds of somebody who was revoked.
+    """
 
     ttl: Seconds = 60
     beat: Seconds = 20
@@ -78,6 +88,7 @@ class TeamLimits(_Team, frozen=True, kw_only=True):
     keep: Seconds = 90 * 86400
     admins: int = 1
     priority: int = 10
+    revoked: OnRevoked = OnRevoked.STOP
 
 
 class Team(_Team, frozen=True, kw_only=True):

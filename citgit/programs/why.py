@@ -21,6 +21,7 @@ from citgit.programs.find import find_build
 from citgit.programs.reach import reach
 from citgit.programs.show import record_line
 from citgit.programs.wording import builtins, coloured, document, emit, label, last_claim, plain, span, word
+from citgit.rules.authority import fallen, fallen_asker, stop_reason
 from citgit.wiring.clone import Clone, open_clone
 
 
@@ -68,6 +69,11 @@ def explain(clone: Clone, repository: Repository, build: Build) -> Reasons:
         _placed(build, reasons)
     elif build.held:
         reasons.said.append(f"held by {build.held.actor}, attempt {build.held.attempt}")
+        if gone := fallen(repository.snapshot.policies.tip, build.held.actor):
+            reasons.said.append(f"{gone}: another agent takes over at its next poll")
+        if gone := fallen_asker(repository.snapshot.policies.tip, build.owner, build.principal):
+            stops = stop_reason(repository.snapshot.policies.tip, build.owner, build.principal)
+            reasons.said.append(f"{gone}: " + ("its holder stops it" if stops else "the policy lets it finish"))
         if build.stopping:
             reasons.said.append(f"it is being stopped ({build.stopping.value})")
         _placed(build, reasons)
@@ -77,6 +83,8 @@ def explain(clone: Clone, repository: Repository, build: Build) -> Reasons:
 
 
 def _ended(build: Build) -> Iterator[str]:
+    if build.revoked:
+        yield "it was archived as final; a later policy made void what ended it, so nobody vouches for that: retry it"
     for entry in build.entries:
         record = entry.link.record
         if record and entry.link.oid == build.final:
@@ -114,6 +122,8 @@ def _waits(clone: Clone, repository: Repository, build: Build, reasons: Reasons)
     if build.paused_by:
         until = f" for {span(build.pause_at - clone.state.clock.now())} more" if build.pause_at else ""
         said.append(f"paused by {build.paused_by}{until}; 'cit resume' lets it go on")
+    if gone := fallen_asker(policy, build.owner, build.principal):
+        said.append(f"{gone}: nobody takes it; a maintainer ends it with 'cit cancel'")
     if policy.hold:
         said.append(f"policy {policy.version} holds all claims until an admin publishes the next one")
     if build.request and build.valid_claims >= build.request.max_attempts:

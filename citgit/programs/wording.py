@@ -16,7 +16,8 @@ from citgit.wiring.logs import visible
 
 _COLOURS = {
     "passed": "green", "reused": "green", "failed": "red", "errored": "magenta", "timed_out": "magenta",
-    "broken": "magenta", "running": "cyan", "stopping": "yellow", "waiting": "yellow", "paused": "yellow",
+    "errored (revoked)": "magenta", "broken": "magenta", "running": "cyan", "stopping": "yellow",
+    "waiting": "yellow", "paused": "yellow",
 }  # fmt: skip
 
 
@@ -88,7 +89,7 @@ def document(build: Build) -> dict[str, Any]:
         "outcome": build.outcome.value if build.outcome else None, "owner": build.owner, "agent": agent(build),
         "requested": build.requested, "ended": build.ended or None,
         "wall_ms": result.usage.wall_ms if result else None, "reason": result.reason if result else "",
-        "broken": build.broken, "unsupported": build.unsupported,
+        "broken": build.broken, "unsupported": build.unsupported, "revoked": build.revoked,
     }  # fmt: skip
 
 

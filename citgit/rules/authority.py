@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from citgit.model.names import HERE
 from citgit.model.policy import PolicyChain, PolicyView
 from citgit.model.record import CauseKind, Request
-from citgit.model.team import Role, Team
+from citgit.model.team import OnRevoked, Role, Team
 from citgit.rules.lifecycle import Who
 
 
@@ -31,9 +31,37 @@ def is_known(policy: PolicyView, key: str) -> bool:
 
 def live_keys(policy: PolicyView, name: str) -> list[str]:
     """The keys of a person or an agent that count under the policy; none for a stranger."""
-    team = policy.team
+    return [key for key in _keys(policy.team, name) if key not in policy.revoked]
+
+
+def fallen(policy: PolicyView, actor: str) -> str:
+    """Why nobody can speak for the actor any more: not named, or all their keys revoked; "" if somebody can."""
+    name = actor.partition(":")[2]
+    known = policy.team.person if actor.startswith("person:") else policy.team.agent
+    if name not in known:
+        return f"policy {policy.version} does not name {actor}"
+    if live_keys(policy, name):
+        return ""
+    keys = [policy.revoked[key] for key in _keys(policy.team, name) if policy.revoked.get(key)]
+    return f"{actor} was revoked" + (f": {keys[0]}" if keys else "")
+
+
+def fallen_asker(policy: PolicyView, owner: str, principal: str) -> str:
+    """Why nobody may ask for such a build any more; "" if somebody may. A trigger's build rests on the trigger."""
+    if principal:
+        named = principal.removeprefix("trigger:") in policy.team.trigger
+        return "" if named else f"policy {policy.version} does not name {principal}"
+    return fallen(policy, owner)
+
+
+def stop_reason(policy: PolicyView, owner: str, principal: str) -> str:
+    """Why a running build of theirs is to be stopped; "" if it may go on."""
+    return fallen_asker(policy, owner, principal) if policy.team.limits.revoked is OnRevoked.STOP else ""
+
+
+def _keys(team: Team, name: str) -> list[str]:
     keys = team.person[name].keys if name in team.person else (team.agent[name].key,) if name in team.agent else ()
-    return [key for key in map(_bare, keys) if key not in policy.revoked]
+    return [_bare(key) for key in keys]
 
 
 def signers(chain: PolicyChain) -> Iterator[tuple[str, str]]:

@@ -85,6 +85,18 @@ def judge(
     return build
 
 
+def once_final(found: Build, written: Build) -> Build:
+    """An archived build that a later policy made void: it stays final, and reads errored (revoked).
+
+    `found` is the judgement by all policies, `written` the one by the policies that its records cite.
+    """
+    if found.is_final or not written.is_final:
+        return found
+    voids = {entry.link.oid: entry.void for entry in found.entries}
+    entries = tuple(replace(one, void=voids.get(one.link.oid, one.void)) for one in written.entries)
+    return replace(written, entries=entries, outcome=Outcome.ERRORED, revoked=True)
+
+
 def _shape(link: Link, parent: Link | None) -> str:
     expected = (parent.oid,) if parent else ()
     if link.parents != expected:
