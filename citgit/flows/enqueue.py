@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from citgit.errors import NotFound, TryAgain, UsageError
+from citgit.errors import NotFound, Refused, TryAgain, UsageError
 from citgit.flows.builds import Repository
 from citgit.flows.state import Actor, Snapshot, State
 from citgit.flows.writing import Draft, complain, draft, follow, push
@@ -17,19 +17,28 @@ from citgit.model.job import CitToml, Job, OnNewer, Value
 from citgit.model.names import HERE
 from citgit.model.record import Cause, CauseKind, Config, Outcome, PinnedSource, Promise, Request, Supersede
 from citgit.rules.expand import Cell, ordered, promises
-from citgit.rules.ids import trigger_digest, trigger_id
+from citgit.rules.ids import promise_id, trigger_digest, trigger_id
 
 CONFIG_PATHS = ("cit.toml", ".cit/cit.toml", "jobs/", ".cit/jobs/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What is to be built: a commit on a branch of the repository at `url` ("self" in records)."""
+    """What is to be built: a commit on a branch of the repository at `url` ("self" in records).
+
+    `config` is where the jobs come from, if from another commit and branch of that repository.
+    """
 
     url: str
     branch: str
     commit: Oid
     old: Oid | None = None
+    config: Config | None = None
+
+    @property
+    def jobs(self) -> Config:
+        """The branch and commit that the jobs come from."""
+        return self.config or Config(branch=self.branch, commit=self.commit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +74,9 @@ class Doors:
 
 
 def load(doors: Doors, change: Change) -> CitToml:
-    """The jobs of the changed revision. Raises BadConfig, NotFound, NotYet."""
-    return doors.configs.read(doors.sources.files(change.url, change.commit, CONFIG_PATHS))
+    """The jobs of the changed revision, or of the branch that they come from. Raises BadConfig, NotFound, NotYet."""
+    doors.sources.fetch(change.url, change.jobs.commit, f"refs/heads/{change.jobs.branch}")
+    return doors.configs.read(doors.sources.files(change.url, change.jobs.commit, CONFIG_PATHS))
 
 
 def enqueue_push(
@@ -105,10 +115,8 @@ def enqueue_person(
     """A person's requests, signed but not pushed: one pipeline for all the wished jobs."""
     doors.sources.fetch(change.url, change.commit, f"refs/heads/{change.branch}")
     config = load(doors, change)
-    names = list(wish.jobs) or [name for name, job in config.job.items() if job.command]
-    if not names:
-        raise UsageError("cit.toml defines no job that can be built")
     drafts = []
+    names = list(wish.jobs) or buildable(config)
     for component in components(config, names):
         cells, upstream = _cells(doors, config, component, change, wish, snapshot)
         build = state.entropy.build_id()
@@ -118,8 +126,54 @@ def enqueue_person(
             cause=Cause(kind=CauseKind.PERSON, message=wish.message),
         )
         pool = wish.pool or cells[0].job.place.pool
-        drafts.append(follow(state, actor, snapshot, root, ref=state.refs.build(pool, build), build=build, parent=None))
+        drafts.append(first(state, actor, snapshot, root, pool, build))
     return drafts
+
+
+def enqueue_again(state: State, actor: Actor, snapshot: Snapshot, old: Build) -> Draft:
+    """A person's request for the same as an earlier build, and for what it promised, signed but not pushed.
+
+    It stands after the same upstream builds. Raises NotFound if the old build never had a valid request; Refused.
+    """
+    if old.request is None:
+        raise NotFound(f"build {old.id} has no valid request")
+    build = state.entropy.build_id()
+    renamed = {old.id: build}
+    promised = []
+    for index, promise in enumerate(old.request.promises):
+        request = promise.request
+        renamed[promise.id] = promise_id(build, index)
+        cause = msgspec.structs.replace(request.cause, build=build, index=index)
+        upstream = {label: renamed.get(one, one) for label, one in request.upstream.items()}
+        request = msgspec.structs.replace(request, cause=cause, upstream=upstream, retry_of=promise.id)
+        promised.append(Promise(id=renamed[promise.id], pool=promise.pool, request=request))
+    root = msgspec.structs.replace(old.request, cause=Cause(), retry_of=old.id, promises=tuple(promised))
+    return first(state, actor, snapshot, root, old.pool, build)
+
+
+def first(state: State, actor: Actor, snapshot: Snapshot, request: Request, pool: str, build: str) -> Draft:
+    """A build's request, signed. Raises Refused if the policy does not let the actor ask for it."""
+    made = follow(state, actor, snapshot, request, ref=state.refs.build(pool, build), build=build, parent=None)
+    judged = Repository(state, snapshot).build(made.ref, made.new)
+    if void := judged.entries[0].void:
+        raise Refused(
+            f"cannot ask for {request.job!r} in pool {pool!r} as {actor.name}: {void}",
+            hint="'cit policy show' says who may",
+        )
+    return made
+
+
+def buildable(config: CitToml) -> list[str]:
+    """The jobs that have a command, their own or an inherited one. Raises UsageError if there is none."""
+
+    def has_command(name: str) -> bool:
+        job = config.job[name]
+        return bool(job.command) or (job.extends in config.job and has_command(job.extends))
+
+    names = [name for name in config.job if has_command(name)]
+    if not names:
+        raise UsageError("cit.toml defines no job that can be built", hint="add one: cit job new NAME -- COMMAND")
+    return names
 
 
 def create_promised(state: State, actor: Actor, repository: Repository, promised: Sequence[Promise]) -> list[str]:
@@ -192,7 +246,7 @@ def _cells(
             upstream[label] = [found for after in one.job.after for found in labels.get(after, [])]
             job = _placed(one.job, wish.pool)
             request = Request(
-                job=name, branch=change.branch, config=Config(branch=change.branch, commit=change.commit),
+                job=name, branch=change.branch, config=change.jobs,
                 definition=job, sources=_pin(doors.sources, config, job, change), cause=Cause(),
                 max_attempts=max(1, min(job.limits.attempts, most)), cell=one.cell, parameters=dict(one.parameters),
                 on=wish.on, priority=wish.priority, retry_of=wish.retry_of,

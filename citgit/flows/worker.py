@@ -68,7 +68,6 @@ class Worker:
     stopped: set[Oid] = field(default_factory=set)
     begun: set[Oid] = field(default_factory=set)
     doubtful: frozenset[str] = frozenset()
-    draining: bool = False
     only: frozenset[str] = frozenset()
     hands_off: bool = False
 
@@ -90,12 +89,18 @@ class Worker:
         self._guard("publish", lambda: self.do_publish(repository))
         self._guard("settle", lambda: self.do_settle(repository))
         self._guard("promises", lambda: self.do_promises(repository))
-        if not repository.snapshot.policies.tip.hold and not self.draining:
+        if not repository.snapshot.policies.tip.hold:
             self._guard("adopt", lambda: self.do_adopt(repository))
-            self._guard("reap", lambda: self.do_reap(repository))
-            self._guard("claim", lambda: self.do_claim(repository))
+            if not self.is_drained(repository):
+                self._guard("reap", lambda: self.do_reap(repository))
+                self._guard("claim", lambda: self.do_claim(repository))
         for pool in [*self.pools, HERE]:
             self._guard("archive", lambda pool=pool: self.do_archive(repository, pool))  # type: ignore[misc]
+
+    def is_drained(self, repository: Repository) -> bool:
+        """Whether this agent is to take nothing new: the policy says so."""
+        agent = repository.snapshot.policies.tip.team.agent.get(self.actor.name.removeprefix("agent:"))
+        return agent is not None and agent.drain
 
     def free(self) -> int:
         """Slots without an attempt."""

@@ -1,4 +1,4 @@
-"""`cit job`: lists, shows and checks the jobs of cit.toml, and team.toml beside it."""
+"""`cit job`: lists, shows, checks, adds and copies the jobs of cit.toml."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from citgit.errors import BadConfig, NotFound, UsageError
 from citgit.model.job import CitToml
 from citgit.programs.wording import builtins, emit, plain
 from citgit.wiring.checkout import config_files
-from citgit.wiring.configs import cit_paths, read_cit, read_team, resolve, team_paths
+from citgit.wiring.clone import git_place
+from citgit.wiring.configs import cit_paths, read_cit, read_team, resolve, team_paths, with_copy, with_job
 
 
 @click.group("job", epilog="Example: cit job list")
 def command() -> None:
-    """Lists, shows and checks jobs, as the working tree or a revision has them."""
+    """Lists, shows, checks, adds and copies jobs, as the working tree or a revision has them."""
 
 
 @command.command("list", epilog="Example: cit job list --ref main")
@@ -77,6 +78,41 @@ def check_jobs(ctx: click.Context, directory: str, ref: str, as_json: bool) -> N
     if not faults and not as_json:
         click.echo(f"good: {', '.join(sorted({*cit_paths(found), *team_paths(found)}))}")
     ctx.exit(2 if faults else 0)
+
+
+@command.command("new", epilog="Example: cit job new lint --push '*' -- ruff check .")
+@click.argument("job")
+@click.argument("argv", metavar="COMMAND...", nargs=-1, required=True)
+@click.option("-C", "directory", default=".", help="the checkout")
+@click.option("--push", multiple=True, metavar="PATTERN", help="branches that start it")
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+def new_job(job: str, argv: tuple[str, ...], directory: str, push: tuple[str, ...], as_json: bool) -> None:
+    """Adds a job to cit.toml in the working tree. Write -- before the COMMAND if it has options."""
+    path, content = with_job(config_files(Path(directory), ""), job, argv, push)
+    _write(Path(directory), job, path, content, as_json)
+
+
+@command.command("clone", epilog="Example: cit job clone check check-clang")
+@click.argument("old")
+@click.argument("new")
+@click.option("-C", "directory", default=".", help="the checkout")
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+def clone_job(old: str, new: str, directory: str, as_json: bool) -> None:
+    """Adds a copy of job OLD under the name NEW to cit.toml in the working tree, to be changed there."""
+    path, content = with_copy(config_files(Path(directory), ""), old, new)
+    _write(Path(directory), new, path, content, as_json)
+
+
+def _write(directory: Path, job: str, path: str, content: bytes, as_json: bool) -> None:
+    """Writes the config file of the working tree, and says what comes next."""
+    top, git_dir = git_place(directory)
+    if top == git_dir:
+        raise UsageError("a bare repository has no working tree", hint="run this in a checkout")
+    (top / path).write_bytes(content)
+    if as_json:
+        emit({"job": job, "file": path})
+    else:
+        click.echo(f"job {job} is in {path}; change it as you like, commit it, then: cit run {job}")
 
 
 def faults_of(found: Mapping[str, bytes]) -> list[str]:

@@ -5,31 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-import msgspec
 
-from citgit.errors import NotFound
-from citgit.flows.writing import follow, write
-from citgit.model.record import Cause
+from citgit.errors import RemoteAway
+from citgit.flows.enqueue import enqueue_again
+from citgit.model.names import HERE
 from citgit.programs.find import find_build
 from citgit.programs.reach import reach
+from citgit.programs.run import Out, ask
 from citgit.wiring.clone import open_clone
 
 
-@click.command("retry", epilog="Example: cit retry check@main")
+@click.command("retry", epilog="Example: cit retry check@main --follow")
 @click.argument("build", default="")
 @click.option("-C", "directory", default=".", help="the checkout")
-def command(build: str, directory: str) -> None:
-    """Asks for a new build with the same job, revisions and parameters."""
+@click.option("-f", "--follow", is_flag=True, help="wait and show the output (as for a build that ran here)")
+@click.option("--json", "as_json", is_flag=True, help="one JSON document per event")
+@click.pass_context
+def command(ctx: click.Context, build: str, directory: str, follow: bool, as_json: bool) -> None:
+    """Asks for a new build with the same job, revisions and parameters, and for those that came after it.
+
+    One that was built on this machine (--here) is built here again.
+    """
     clone = open_clone(Path(directory))
     repository = reach(clone)
     old = find_build(repository, clone, build)
-    if old.request is None:
-        raise NotFound(f"build {old.id} has no valid request")
-    request = msgspec.structs.replace(old.request, cause=Cause(), retry_of=old.id, promises=(), upstream={})
-    new = clone.state.entropy.build_id()
-    ref = clone.state.refs.build(old.pool, new)
-    write(
-        clone.state, clone.actor(),
-        [follow(clone.state, clone.actor(), repository.snapshot, request, ref=ref, build=new, parent=None)],
-    )  # fmt: skip
-    click.echo(f"{new}: queued, as {old.id} was")
+    here = old.pool == HERE
+    if here and repository.snapshot.away:
+        raise RemoteAway("a build here records its claim and result at the host, and that is away")
+    draft = enqueue_again(clone.state, clone.actor(), repository.snapshot, old)
+    ctx.exit(ask(clone, [draft], Out(as_json), here=here, follow=follow))

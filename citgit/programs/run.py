@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from citgit.errors import RemoteAway, UsageError
+from citgit.errors import NotFound, RemoteAway, UsageError
 from citgit.flows.chains import read_link
-from citgit.flows.enqueue import Change, Wish, enqueue_person, need_pool
+from citgit.flows.enqueue import Change, Wish, buildable, enqueue_person, load, need_pool
 from citgit.flows.state import Snapshot
 from citgit.flows.worker import Event
 from citgit.flows.writing import Draft, complain, push, remember
 from citgit.interfaces import Answer
 from citgit.model.names import HERE, Kind
-from citgit.model.record import Request
+from citgit.model.record import Config, Request
 from citgit.programs.follow import Follower
 from citgit.programs.reach import reach
 from citgit.wiring.checkout import is_pushed, revision
@@ -31,36 +33,55 @@ KEEP = "'cit run --pool default' keeps a request here, to be pushed when the hos
 @click.argument("job", nargs=-1)
 @click.option("-C", "directory", default=".", help="the checkout")
 @click.option("--ref", default="HEAD", help="what to build: a branch or a commit")
+@click.option("--config-ref", default="", metavar="BRANCH", help="where the jobs come from; default: what is built")
 @click.option("--set", "values", multiple=True, metavar="K=V", help="a parameter")
 @click.option("--pool", default="", help="the queue to ask in")
-@click.option("--on", default="", help="only this agent")
+@click.option("--on", default="", metavar="AGENT", help="only this agent")
 @click.option("--here", is_flag=True, help="build on this machine")
 @click.option("-f", "--follow/--no-follow", default=None, help="wait and show the output (default with --here)")
 @click.option("-m", "--message", default="", help="why you ask")
 @click.option("--json", "as_json", is_flag=True, help="one JSON document per event")
 @click.pass_context
 def command(
-    ctx: click.Context, job: tuple[str, ...], directory: str, ref: str, values: tuple[str, ...], pool: str, on: str,
-    here: bool, follow: bool | None, message: str, as_json: bool,
+    ctx: click.Context, job: tuple[str, ...], directory: str, ref: str, config_ref: str, values: tuple[str, ...],
+    pool: str, on: str, here: bool, follow: bool | None, message: str, as_json: bool,
 ) -> None:  # fmt: skip
-    """Asks for a build of HEAD, or of --ref; without JOB for all jobs of its cit.toml."""
+    """Asks for a build of HEAD, or of --ref; without JOB for all jobs of its cit.toml.
+
+    The exit status is 0 once it is asked for, 75 if it is kept here because the host is away; with --here or
+    --follow it is that of the build, as 'cit status BUILD' has it.
+    """
     clone = open_clone(Path(directory))
     actor = clone.actor()
     snapshot = reach(clone).snapshot
+    commit, branch = revision(clone.git_dir, ref)
+    config = revision(clone.git_dir, config_ref) if config_ref else None
+    change = Change(
+        url=str(clone.repository), branch=branch, commit=commit,
+        config=Config(branch=config[1], commit=config[0]) if config else None,
+    )  # fmt: skip
+    if not here and not pool and not on and not snapshot.away:
+        here = _offer(clone, snapshot, change, job)
     if here and snapshot.away:
         raise RemoteAway("a build here records its claim and result at the host, and that is away", hint=KEEP)
-    commit, branch = revision(clone.git_dir, ref)
-    if not here and not pool and not snapshot.away and not _live(clone, snapshot, "default"):
-        here = _offer(snapshot)
     if pool:
         need_pool(snapshot, pool)
+    if on and on not in snapshot.policies.tip.team.agent:
+        known = ", ".join(sorted(snapshot.policies.tip.team.agent)) or "none"
+        raise NotFound(f"no agent {on!r} in the policy", hint=f"known agents: {known}")
     wish = Wish(
         jobs=job, parameters=_parameters(values), pool=HERE if here else pool, on=on, message=message,
     )  # fmt: skip
-    change = Change(url=str(clone.repository), branch=branch, commit=commit)
     drafts = enqueue_person(clone.state, actor, snapshot, clone.doors, change, wish)
-    out, kept = Out(as_json), False
-    answers = push(clone.state, actor, drafts)
+    if not here and not is_pushed(clone.git_dir, commit):
+        click.echo(f"commit {commit[:12]} is not pushed yet: the build waits until it is", err=True)
+    ctx.exit(ask(clone, drafts, Out(as_json), here=here, follow=bool(follow)))
+
+
+def ask(clone: Clone, drafts: list[Draft], out: Out, *, here: bool, follow: bool) -> int:
+    """Pushes requests, builds them here or follows them; the exit status."""
+    kept = False
+    answers = push(clone.state, clone.actor(), drafts)
     remember(clone.state, answers)
     for draft, answer in zip(drafts, answers, strict=True):
         build = draft.ref.rpartition("/")[2]
@@ -71,14 +92,10 @@ def command(
         complain(answer)
         out.say("queued", build, f"{draft.ref.split('/')[-2]}: {_subject(clone, draft)}")
     if kept:
-        ctx.exit(75)
+        return 75
     if here:
-        ctx.exit(build_here(clone, drafts, out))
-    if not is_pushed(clone.git_dir, commit):
-        click.echo(f"commit {commit[:12]} is not pushed yet: the build waits until it is", err=True)
-    if follow:
-        follower = Follower(clone, [draft.ref for draft in drafts], out.say)
-        ctx.exit(follower.until_final())
+        return build_here(clone, drafts, out)
+    return Follower(clone, [draft.ref for draft in drafts], out.say).until_final() if follow else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,22 +148,34 @@ def _parameters(values: tuple[str, ...]) -> dict[str, str | int | bool]:
     return found
 
 
-def _live(clone: Clone, snapshot: Snapshot, pool: str) -> bool:
+def _offer(clone: Clone, snapshot: Snapshot, change: Change, jobs: Sequence[str]) -> bool:
+    """Whether to build here because no live agent serves a pool that is asked for; the person decides."""
     team = snapshot.policies.tip.team
-    boots = {place.group for ref in snapshot.of(clone.state.refs, Kind.AGENT) if (place := clone.state.refs.parse(ref))}
-    return any(pool in agent.pools and not agent.drain and name in boots for name, agent in team.agent.items())
-
-
-def _offer(snapshot: Snapshot) -> bool:
-    registered = [name for name, agent in snapshot.policies.tip.team.agent.items() if agent.pools]
+    places = [clone.state.refs.parse(ref) for ref in snapshot.of(clone.state.refs, Kind.AGENT)]
+    boots = {place.group for place in places if place}
+    served = {pool for name, one in team.agent.items() if name in boots and not one.drain for pool in one.pools}
+    empty = sorted(_pools(clone, change, jobs) - served)
+    if not empty:
+        return False
+    registered = [name for name, one in team.agent.items() if set(one.pools) & set(empty)]
     if not registered:
-        click.echo("no agent is registered: building here (--here)", err=True)
+        click.echo(f"no agent is registered for pool {', '.join(empty)}: building here (--here)", err=True)
         return True
-    click.echo(f"no live agent (registered: {', '.join(registered)})", err=True)
+    click.echo(f"no live agent in pool {', '.join(empty)} (registered: {', '.join(registered)})", err=True)
     if sys.stdin.isatty():
         return click.confirm("build here?", default=True, err=True)
     click.echo("hint: 'cit run --here' builds on this machine; the request waits otherwise", err=True)
     return False
+
+
+def _pools(clone: Clone, change: Change, jobs: Sequence[str]) -> set[str]:
+    """The pools that the jobs ask for."""
+    config = load(clone.doors, change)
+    pools = set()
+    for name in jobs or buildable(config):
+        with suppress(UsageError):  # told when they are asked for
+            pools |= {one.job.place.pool for one in clone.doors.configs.resolve(config, name, {})}
+    return pools
 
 
 def _subject(clone: Clone, draft: Draft) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from citgit.config.read import cit_paths, team_paths
 from citgit.errors import NotFound, UsageError
@@ -54,12 +55,44 @@ def tracked(top: Path) -> list[str]:
 
 def commit_files(top: Path, git_dir: Path, names: Sequence[str], message: str, person: str) -> None:
     """Commits these files and nothing else; as `person` where git knows no identity."""
-    identity = [] if setting(git_dir, "user.email") else ["-c", f"user.name={person}", "-c", "user.email=cit"]
     must(["-C", str(top), "add", "--", *names], doing="stage the config")
     must(
-        [*identity, "-C", str(top), "commit", "--quiet", "--no-verify", "-m", message, "--", *names],
+        [*_identity(git_dir, person), "-C", str(top), "commit", "--quiet", "--no-verify", "-m", message, "--", *names],
         doing="commit the config",
     )
+
+
+def commit_aside(
+    git_dir: Path, branch: str, base: str, changes: Mapping[str, bytes | None], message: str, person: str
+) -> str:
+    """Commits changed files (None: removed) on a new branch from `base`, away from the working tree; its diff.
+
+    Raises UsageError if there is such a branch already.
+    """
+    if not run(["show-ref", "--verify", "--quiet", f"refs/heads/{branch}"], git_dir=git_dir).status:
+        raise UsageError(f"there is a branch {branch!r} already", hint=f"git branch -D {branch}, or name another")
+    with TemporaryDirectory(prefix="cit-index-") as folder:
+        env = {"GIT_INDEX_FILE": str(Path(folder, "index"))}
+        must(["read-tree", base], git_dir=git_dir, env=env, doing=f"read {base[:12]}")
+        lines = []
+        for path, content in changes.items():
+            stored = ["hash-object", "-w", "--stdin"]
+            blob = must(stored, git_dir=git_dir, input=content, doing="store").stdout if content is not None else b""
+            mode = "100644" if content is not None else "0"
+            lines.append(f"{mode} {blob.decode().strip() or '0' * 40}\t{path}\0")
+        given = "".join(lines).encode()
+        must(["update-index", "-z", "--index-info"], git_dir=git_dir, env=env, input=given, doing="change the files")
+        tree = must(["write-tree"], git_dir=git_dir, env=env, doing="write the tree").stdout.decode().strip()
+    made = must(
+        [*_identity(git_dir, person), "commit-tree", "-p", base, "-m", message, tree], git_dir=git_dir, doing="commit"
+    )
+    commit = made.stdout.decode().strip()
+    must(["update-ref", f"refs/heads/{branch}", commit, "0" * 40], git_dir=git_dir, doing=f"make branch {branch}")
+    return must(["diff", "--no-color", base, commit, "--"], git_dir=git_dir, doing="show the change").stdout.decode()
+
+
+def _identity(git_dir: Path, person: str) -> list[str]:
+    return [] if setting(git_dir, "user.email") else ["-c", f"user.name={person}", "-c", "user.email=cit"]
 
 
 def config_files(directory: Path, ref: str) -> dict[str, bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from citgit.config.blocks import with_copy, with_drain, with_job, without_agent
 from citgit.config.detect import detect, other_ci, render_cit_toml
 from citgit.config.people import with_keys, with_person
 from citgit.config.read import cit_paths, read_cit, read_team, team_paths
@@ -12,7 +13,7 @@ from citgit.model.job import CitToml, ResolvedJob, Value
 
 __all__ = [
     "TomlConfigs", "cit_paths", "detect", "other_ci", "read_cit", "read_team", "render_cit_toml", "resolve",
-    "team_paths", "with_keys", "with_person",
+    "team_paths", "with_copy", "with_drain", "with_job", "with_keys", "with_person", "without_agent",
 ]  # fmt: skip
 
 
