@@ -63,7 +63,7 @@ def command(directory: str, person: str, key: str, state: str, no_commit: bool) 
     if not commit_at(git_dir, "HEAD"):
         raise UsageError("this repository has no commit yet", hint="commit something, then run 'cit init' again")
     person = person or setting(git_dir, "citgit.person") or _name(setting(git_dir, "user.name") or getpass.getuser())
-    path = Path(key or setting(git_dir, "citgit.key") or data_dir() / "keys" / person)
+    path = Path(key or setting(git_dir, "citgit.key") or data_dir() / "keys" / person).expanduser().absolute()
     public = _key(path, person)
     if state:
         set_setting(git_dir, "citgit.state", state)

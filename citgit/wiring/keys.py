@@ -21,10 +21,14 @@ __all__ = [
 
 
 def ensure_key(path: Path, comment: str) -> tuple[str, bool]:
-    """The public key at `path`.pub, and whether it was made just now. Raises UsageError, NotFound."""
-    public = path.with_name(path.name + ".pub")
-    if path.exists() or public.exists():
-        return read_public_key(public), False
+    """The public key of `path`, and whether it was made just now. Raises UsageError, NotFound, BadSignature.
+
+    `path` is a private key, or the .pub file of one that an agent holds.
+    """
+    if path.exists() or path.with_name(path.name + ".pub").exists():
+        return signer_for(path).public_key, False
+    if path.suffix == ".pub":
+        raise NotFound(f"no public key at {str(path)!r}", hint="name the file that 'ssh-add -L' printed the key of")
     return generate(path, comment), True
 
 
