@@ -6,21 +6,21 @@ from collections import defaultdict
 
 from citgit.errors import NotYet
 from citgit.flows.builds import Repository
-from citgit.flows.folders import folded
+from citgit.flows.folders import folded, held_by
 from citgit.flows.state import Actor, State
 from citgit.interfaces import Answer, Entrusted, Update
 from citgit.model.build import Build
 from citgit.model.names import HERE
 from citgit.records import commit as commits
 from citgit.records.envelope import mail
-from citgit.rules.ids import month_of
+from citgit.records.folded import message
+from citgit.rules.folding import MOST_PARENTS, is_due
+from citgit.rules.ids import day_of, month_of
 from citgit.rules.judge import promises_of
-
-MOST_PARENTS = 500
 
 
 def archive(state: State, actor: Actor, repository: Repository, pool: str) -> list[str]:
-    """Archives what is final in the pool and whose promises exist; the ids it archived."""
+    """Archives what is final in the pool and whose promises exist, once it is worth the while; the ids it archived."""
     ready: dict[str, list[Build]] = defaultdict(list)
     stale = []
     for build in repository.active(pool):
@@ -31,7 +31,7 @@ def archive(state: State, actor: Actor, repository: Repository, pool: str) -> li
     done = []
     for month, builds in sorted(ready.items()):
         chosen = builds[:MOST_PARENTS]
-        if _fold(state, actor, repository, pool, month, chosen):
+        if _is_due(state, repository, pool, month, chosen) and _fold(state, actor, repository, pool, month, chosen):
             done += chosen
     delete(state, [*done, *stale])
     return [build.id for build in done]
@@ -50,6 +50,12 @@ def _promises_exist(repository: Repository, build: Build) -> bool:
         return False
 
 
+def _is_due(state: State, repository: Repository, pool: str, month: str, builds: list[Build]) -> bool:
+    before = repository.snapshot.tips.get(state.refs.archive(pool, month))
+    held = held_by(state, before, {day_of(build.id) for build in builds}) if before else 0
+    return is_due(len(builds), held, state.clock.now() - min(build.ended for build in builds))
+
+
 def _fold(state: State, actor: Actor, repository: Repository, pool: str, month: str, builds: list[Build]) -> bool:
     ref = state.refs.archive(pool, month)
     before = repository.snapshot.tips.get(ref)
@@ -60,8 +66,7 @@ def _fold(state: State, actor: Actor, repository: Repository, pool: str, month: 
         author=actor.name,
         mail=mail(actor.name),
         time=state.clock.now(),
-        message=f"archive: {len(builds)} builds of {pool} in {month}\n\n"
-        + "".join(f"{build.id} {build.outcome.value if build.outcome else ''}\n" for build in builds),
+        message=message(pool, month, builds),
     )
     data = commits.signed(payload, actor.signer.sign(payload))
     oid = state.objects.write("commit", data)

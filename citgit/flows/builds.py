@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator
 
-from citgit.errors import Bug, NotFound, NotYet
+from citgit.errors import Bug, NotFound, NotYet, RemoteAway
 from citgit.flows.chains import read_chain
 from citgit.flows.folders import archived_tip, listed, tip_in
+from citgit.flows.policies import every_pool
+from citgit.flows.poll import ask
 from citgit.flows.state import Snapshot, State
 from citgit.interfaces import Oid
 from citgit.model.build import Build, Entry
-from citgit.model.names import HERE, Kind, Place
+from citgit.model.names import Kind, Place
 from citgit.rules.facts import Origin, Other, Promised
+from citgit.rules.ids import month_of
 from citgit.rules.judge import judge, once_final, promises_of
 from citgit.rules.lifecycle import State as Life
 
+_KEPT = 2_000
+"""Records and judgements that are kept at least; more only if there are more active builds."""
+
 
 class Repository:
-    """The facts of one snapshot; builds that were judged once are not judged again."""
+    """The facts of one snapshot; builds that were judged once are not judged again.
+
+    An archive that the snapshot lacks is fetched when a build of its month is asked for. A build may be in any pool
+    that some policy knew: no other can hold a valid one.
+    """
 
     def __init__(self, state: State, snapshot: Snapshot) -> None:
         self.state = state
         self.snapshot = snapshot
         self._judged: dict[tuple[str, Oid], Build] = {}
         self._open: set[str] = set()
+        self._months: set[str] = set()
+        self._pools = every_pool(snapshot.policies)
+        self._asked_facts = False
+        for kept in (state.links, state.judged):
+            if len(kept) > _KEPT and len(kept) > 16 * len(snapshot.tips):
+                kept.clear()
 
     def build(self, ref: str, tip: Oid) -> Build:
         """The build at `ref` whose chain ends at `tip`. Raises NotYet, NotFound."""
@@ -32,7 +49,7 @@ class Repository:
             raise Bug(f"not the ref of a build: {ref!r}")
         key = (ref, tip)
         if key not in self._judged:
-            self._judged[key] = self._judge(ref, place, tip)
+            self._judged[key] = self._known(ref, place, tip)
         return self._judged[key]
 
     def forged(self, build: Build) -> list[Entry]:
@@ -54,22 +71,35 @@ class Repository:
                 continue
 
     def archived(self, pool: str = "") -> Iterator[Build]:
-        """The archived builds, newest first."""
-        archives = self.snapshot.of(self.state.refs, Kind.ARCHIVE, pool)
-        for ref, archive in sorted(archives.items(), key=lambda one: one[0].rpartition("/")[2], reverse=True):
-            place = self.state.refs.parse(ref)
-            if place is None:
-                continue
-            for build in listed(self.state, archive):
-                yield self.build(self.state.refs.build(place.group, build), tip_in(self.state, archive, build))
+        """The archived builds of the months that are known here, newest first."""
+        for where, archive, build in self.archived_ids(pool):
+            yield self.build(self.state.refs.build(where, build), tip_in(self.state, archive, build))
+
+    def archived_ids(self, pool: str = "") -> Iterator[tuple[str, Oid, str]]:
+        """(pool, archive, id) of the archived builds of the months that are known here, newest id first."""
+        months: dict[str, list[tuple[str, Oid]]] = {}
+        for ref, archive in self.snapshot.of(self.state.refs, Kind.ARCHIVE, pool).items():
+            if place := self.state.refs.parse(ref):
+                months.setdefault(place.leaf, []).append((place.group, archive))
+        for month in sorted(months, reverse=True):
+            ways = [self._listed(where, archive) for where, archive in months[month]]
+            yield from heapq.merge(*ways, key=lambda one: one[2], reverse=True)
+
+    def archived_build(self, pool: str, archive: Oid, build: str) -> Build | None:
+        """A build of one archive; None if that does not hold it, or it cannot be judged yet."""
+        tip = tip_in(self.state, archive, build)
+        try:
+            return self.build(self.state.refs.build(pool, build), tip) if tip else None
+        except NotYet:
+            return None
 
     def find(self, build: str) -> Build | None:
         """A build by its full id: active, else archived; None if there is none. Raises NotYet."""
-        pools = self._pools()
-        for pool in pools:
+        for pool in self._pools:
             if tip := self.snapshot.tips.get(self.state.refs.build(pool, build)):
                 return self.build(self.state.refs.build(pool, build), tip)
-        for pool in pools:
+        self._ask(build)
+        for pool in self._pools:
             if tip := archived_tip(self.state, self.snapshot.tips, pool, build):
                 return self.build(self.state.refs.build(pool, build), tip)
         return None
@@ -104,7 +134,12 @@ class Repository:
         at = self.snapshot.policies.index(policy)
         if at is None:
             return ""
-        for archive in self.snapshot.policies.policies[at].seal.archives.values():
+        month = f"/{month_of(build)}"
+        for ref, archive in self.snapshot.policies.policies[at].seal.archives.items():
+            if not ref.endswith(month):
+                # an archive of another month cannot hold it
+                continue
+            self._asked_facts = True
             try:
                 if tip := tip_in(self.state, archive, build):
                     return tip
@@ -113,17 +148,35 @@ class Repository:
         return ""
 
     def _other(self, build: str) -> Build | None:
+        self._asked_facts = True
         if build in self._open:
             # two builds cannot be each other's evidence
             return None
         return self.find(build)
+
+    # ---------------------------------------------------------------------------------------------------
+
+    def _known(self, ref: str, place: Place, tip: Oid) -> Build:
+        """The judgement, from an earlier snapshot if nothing but the chain and the policy had a say in it."""
+        key = (ref, tip, self.snapshot.policies.tip.oid)
+        if key in self.state.judged:
+            return self.state.judged[key]
+        outer, self._asked_facts = self._asked_facts, False
+        try:
+            found = self._judge(ref, place, tip)
+            if not self._asked_facts:
+                self.state.judged[key] = found
+        finally:
+            self._asked_facts |= outer
+        return found
 
     def _judge(self, ref: str, place: Place, tip: Oid) -> Build:
         self._open.add(place.leaf)
         try:
             links = read_chain(self.state, tip)
             found = judge(ref, place, links, self.snapshot.policies, self)
-            spoiled = found.broken or any(entry.void for entry in found.entries)
+            spoiled = bool(found.broken) or any(entry.void for entry in found.entries)
+            self._asked_facts |= spoiled
             if spoiled and not found.is_final and self._archived_at(place) == tip:
                 written = judge(ref, place, links, self.snapshot.policies, self, as_written=True)
                 return once_final(found, written)
@@ -134,9 +187,19 @@ class Repository:
     def _archived_at(self, place: Place) -> Oid:
         return archived_tip(self.state, self.snapshot.tips, place.group, place.leaf)
 
-    def _pools(self) -> list[str]:
-        """Every pool that may hold a build: those that some policy knew, since no other can hold a valid one."""
-        return sorted({HERE}.union(*(policy.team.pool for policy in self.snapshot.policies.policies)))
+    def _listed(self, pool: str, archive: Oid) -> Iterator[tuple[str, Oid, str]]:
+        return ((pool, archive, build) for build in listed(self.state, archive))
+
+    def _ask(self, build: str) -> None:
+        """Asks the host for the archives of the build's month, unless that was done. Raises NotYet."""
+        month = month_of(build)
+        if month in self._months:
+            return
+        try:
+            self.snapshot = ask(self.state, self.snapshot, month)
+            self._months.add(month)
+        except RemoteAway as error:
+            raise NotYet(f"the archives of {month} are not here: {error.message}") from error
 
 
 def is_waiting(build: Build) -> bool:

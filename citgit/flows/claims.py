@@ -28,7 +28,7 @@ from citgit.model.globs import matches
 from citgit.model.job import OnFailure
 from citgit.model.plan import Input
 from citgit.model.record import Advert, Claim, Decision, Observed, Outcome, Request, Skipped
-from citgit.rules.ids import job_digest
+from citgit.rules.ids import job_digest, month_of
 from citgit.rules.placement import decide
 
 
@@ -153,7 +153,7 @@ def claim(
 
 def finished_before(state: State, build: Build) -> bool:
     """Reads the archive anew: whether the build is in it. Raises RemoteAway: then nothing may run."""
-    tips = state.remote.fetch([state.refs.archives(build.pool)])
+    tips = state.remote.fetch([state.refs.archive(build.pool, month_of(build.id))])
     return bool(archived_tip(state, tips, build.pool, build.id))
 
 

@@ -1,20 +1,32 @@
-"""The archives (PROTOCOL §7) as trees: looking a build up, listing, and adding folded builds."""
+"""The archives (PROTOCOL §7) as trees: looking a build up, listing, and adding folded builds, in bounded reads."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
-from citgit.errors import NotFound
-from citgit.flows.chains import read_link
+from citgit.errors import BadRecord, NotFound, Refused
 from citgit.flows.state import State
 from citgit.interfaces import Entry, Oid
 from citgit.model.build import Build
+from citgit.records import commit as commits
+from citgit.records.folded import SUBJECT
 from citgit.rules.ids import day_of, month_of
 
 _TIP = re.compile(rb"([0-9a-f]{40}) ([0-9a-f]{64})\n")
+# A day's tree as every writer of this protocol makes it: folders named by ids, so each entry is 63 bytes long.
+_PLAIN = re.compile(rb"(?:40000 [0-9a-f-]{36}\0.{20})*", re.DOTALL)
+_WIDTH, _NAME = 63, slice(6, 42)
 DIRECTORY = 0o040000
 FILE = 0o100644
+
+LARGEST = 1 << 26
+"""Bytes of a day's tree that are read at most: a million builds on one day."""
+
+_DAYS_KEPT = 4
+_MONTHS_KEPT = 64
+_ABSENT_KEPT = 20_000
 
 
 def archived_tip(state: State, tips: Mapping[str, Oid], pool: str, build: str) -> Oid:
@@ -24,11 +36,16 @@ def archived_tip(state: State, tips: Mapping[str, Oid], pool: str, build: str) -
 
 
 def tip_in(state: State, archive: Oid, build: str) -> Oid:
-    """As `archived_tip`, in one archive commit."""
-    tree = read_link(state, archive).tree
-    for name in (day_of(build), build):
-        tree = next((one.oid for one in state.objects.tree(tree) if one.name == name), "") if tree else ""
-    return tip_of(state, tree) if tree else ""
+    """As `archived_tip`, in one archive commit. An answer "no" is remembered: pollers ask it again and again."""
+    if (archive, build) in state.absent:
+        return ""
+    folder = _folder_of(state, archive, build)
+    if not folder:
+        if len(state.absent) >= _ABSENT_KEPT:
+            state.absent.clear()
+        state.absent.add((archive, build))
+        return ""
+    return tip_of(state, folder)
 
 
 def tip_of(state: State, folder: Oid) -> Oid:
@@ -38,28 +55,107 @@ def tip_of(state: State, folder: Oid) -> Oid:
     return found[1].decode() if found else ""
 
 
+def archive_commit(state: State, oid: Oid) -> commits.Commit:
+    """The archive commit at `oid`; whoever signed it, the chains it keeps speak for themselves (PROTOCOL §7)."""
+    kind, data = state.objects.read(oid, limit=1 << 20)
+    if kind != "commit":
+        raise Refused(f"object {oid[:12]} is a {kind}, not a commit")
+    return commits.parse(data, oid)
+
+
+def follows(state: State, new: Oid, old: Oid) -> bool:
+    """Whether an archive grew from `old` to `new`. Reads the commits between them, not what they hold."""
+    oid: Oid | None = new
+    while oid is not None and oid != old:
+        try:
+            commit = archive_commit(state, oid)
+        except (NotFound, BadRecord):
+            return False
+        if not commit.message.startswith(SUBJECT):
+            return False
+        oid = commit.parents[0] if commit.parents else None
+    return oid == old
+
+
 def listed(state: State, archive: Oid) -> Iterator[str]:
-    """The ids in one archive, newest day and id first."""
-    days = state.objects.tree(read_link(state, archive).tree)
-    for day in sorted((one for one in days if one.mode == DIRECTORY), key=lambda one: one.name, reverse=True):
-        yield from sorted((one.name for one in state.objects.tree(day.oid)), reverse=True)
+    """The ids in one archive, newest day and id first; a day is read when it is reached."""
+    for _, day in sorted(_top(state, archive).items(), reverse=True):
+        yield from reversed(_ids(state, day))
 
 
 def folded(state: State, before: Oid | None, builds: Sequence[Build]) -> Oid:
     """The tree of the next archive commit: the previous one plus a folder for each build not in it yet."""
-    days: dict[str, dict[str, Entry]] = {}
-    top: dict[str, Entry] = {}
-    if before:
-        top = {one.name: one for one in state.objects.tree(read_link(state, before).tree)}
+    top = dict(_top(state, before)) if before else {}
+    days: dict[str, list[Build]] = {}
     for build in builds:
-        day = day_of(build.id)
-        if day not in days:
-            days[day] = {one.name: one for one in state.objects.tree(top[day].oid)} if day in top else {}
-        # the first entry wins, for ever
-        days[day].setdefault(build.id, Entry(build.id, DIRECTORY, _folder(state, build)))
-    for day, entries in days.items():
-        top[day] = Entry(day, DIRECTORY, state.objects.write_tree(entries.values()))
-    return state.objects.write_tree(top.values())
+        days.setdefault(day_of(build.id), []).append(build)
+    for day, added in days.items():
+        top[day] = _spliced(state, top.get(day, ""), added)
+    return state.objects.write_tree(Entry(name, DIRECTORY, oid) for name, oid in top.items())
+
+
+def held_by(state: State, archive: Oid, days: Iterable[str]) -> int:
+    """How many builds the archive holds on these days: what folding another one into them costs."""
+    top = _top(state, archive)
+    return sum(len(_day(state, top[day])) // _WIDTH for day in set(days) if day in top)
+
+
+def _folder_of(state: State, archive: Oid, build: str) -> Oid:
+    """The build's folder in one archive commit; "" if there is none."""
+    day = _top(state, archive).get(day_of(build), "")
+    if not day:
+        return ""
+    # No entry's digest can be mistaken for an id between a space and a zero byte: it is too short, and the next
+    # entry's mode has a space where an id has none. So nothing needs to be taken apart, however long the day.
+    raw, entry = _day(state, day), b"40000 %s\0" % build.encode()
+    at = raw.find(entry)
+    return raw[at + len(entry) : at + len(entry) + 20].hex() if at >= 0 else ""
+
+
+def _top(state: State, archive: Oid) -> dict[str, Oid]:
+    """The days of one archive commit."""
+    if archive not in state.months:
+        entries = state.objects.tree(archive_commit(state, archive).tree)
+        _make_room(state.months, _MONTHS_KEPT)
+        state.months[archive] = {one.name: one.oid for one in entries if one.mode == DIRECTORY}
+    return state.months[archive]
+
+
+def _day(state: State, oid: Oid) -> bytes:
+    """The bytes of a day's tree; the last few days asked for are kept."""
+    if oid not in state.days:
+        kind, data = state.objects.read(oid, limit=LARGEST)
+        if kind != "tree":
+            raise Refused(f"object {oid[:12]} is a {kind}, not a tree")
+        _make_room(state.days, _DAYS_KEPT)
+        state.days[oid] = data
+    return state.days[oid]
+
+
+def _make_room(kept: dict[Oid, Any], most: int) -> None:
+    """Forgets what was kept longest."""
+    while len(kept) >= most:
+        kept.pop(next(iter(kept)))
+
+
+def _ids(state: State, day: Oid) -> list[str]:
+    """The names in a day's tree, sorted."""
+    raw = _day(state, day)
+    if not _PLAIN.fullmatch(raw):
+        return sorted(one.name for one in state.objects.tree(day))
+    return sorted(raw[at : at + 36].decode() for at in range(_NAME.start, len(raw), _WIDTH))
+
+
+def _spliced(state: State, day: Oid, builds: Sequence[Build]) -> Oid:
+    """The next tree of a day: a month of a million builds has days of two megabytes, so entries stay bytes."""
+    raw = _day(state, day) if day else b""
+    # the first entry wins, for ever
+    added = [(one.id, _folder(state, one)) for one in builds if b"40000 %s\0" % one.id.encode() not in raw]
+    if not _PLAIN.fullmatch(raw):
+        return state.objects.write_tree([*state.objects.tree(day), *(Entry(n, DIRECTORY, oid) for n, oid in added)])
+    parts = [raw[at : at + _WIDTH] for at in range(0, len(raw), _WIDTH)]
+    parts += [b"40000 %s\0%s" % (name.encode(), bytes.fromhex(oid)) for name, oid in added]
+    return state.objects.write("tree", b"".join(sorted(parts)))
 
 
 def _folder(state: State, build: Build) -> Oid:

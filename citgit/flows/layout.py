@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 
 from citgit.errors import BadRecord, Refused
-from citgit.flows.archive import MOST_PARENTS
 from citgit.flows.builds import Repository
 from citgit.flows.chains import LONGEST, read_link
 from citgit.flows.folders import DIRECTORY, FILE, tip_of
@@ -15,6 +14,7 @@ from citgit.interfaces import Entry, Oid
 from citgit.model.build import Build, Link
 from citgit.model.names import Place, is_build_id
 from citgit.records import commit as commits
+from citgit.rules.folding import MOST_PARENTS
 from citgit.rules.ids import day_of, month_of
 from citgit.rules.judge import promises_of
 
@@ -58,8 +58,9 @@ def archive_fault(state: State, repository: Repository, place: Place, link: Link
     tips = link.parents[1:] if before else link.parents
     if len(tips) > MOST_PARENTS:
         return f"it adds {len(tips)} builds, at most {MOST_PARENTS}"
-    old = _folders(state, read_link(state, before).tree) if before else {}
-    new = _folders(state, link.tree)
+    same = _days(state, read_link(state, before).tree) & _days(state, link.tree) if before else set()
+    old = _folders(state, read_link(state, before).tree, same) if before else {}
+    new = _folders(state, link.tree, same)
     if gone := next((build for build in old if new.get(build) != old[build]), ""):
         return f"it changes or drops {gone}, which was archived before"
     added = [build for build in new if build not in old]
@@ -106,10 +107,19 @@ def _folder_fault(state: State, folder: Oid, build: Build) -> str:
     return f"file {min(files)!r} is of no record" if files else ""
 
 
-def _folders(state: State, tree: Oid) -> dict[str, Oid]:
-    """The folder of each build; what is no folder of a build has a name that no build has."""
+def _days(state: State, tree: Oid) -> set[tuple[str, Oid]]:
+    return {(day.name, day.oid) for day in state.objects.tree(tree)}
+
+
+def _folders(state: State, tree: Oid, without: set[tuple[str, Oid]]) -> dict[str, Oid]:
+    """The folder of each build, but of the days `without`; what is no folder of a build has a name that no build has.
+
+    A month has up to a million builds, and a fold changes one day of it or two.
+    """
     found = {}
     for day in state.objects.tree(tree):
+        if (day.name, day.oid) in without:
+            continue
         for entry in state.objects.tree(day.oid) if day.mode == DIRECTORY else [day]:
             fits = is_build_id(entry.name) and day_of(entry.name) == day.name and entry.mode == DIRECTORY
             found[entry.name if fits else f"{day.name}/{entry.name}"] = entry.oid

@@ -11,6 +11,7 @@ from citgit.flows.chains import descends, payload, read_chain
 from citgit.flows.state import State
 from citgit.interfaces import Oid
 from citgit.model.build import Link
+from citgit.model.names import HERE
 from citgit.model.policy import PolicyChain, PolicyView, Seal
 from citgit.model.record import Policy
 from citgit.model.team import Team
@@ -93,3 +94,8 @@ def fetch_policies(state: State) -> PolicyChain:
     if tip != before:
         state.tips.save({state.refs.policy: tip})
     return chain
+
+
+def every_pool(chain: PolicyChain) -> list[str]:
+    """The pools that some policy knew, and the one of builds that people run themselves."""
+    return sorted({HERE}.union(*(policy.team.pool for policy in chain.policies)))

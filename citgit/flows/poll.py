@@ -1,16 +1,26 @@
-"""Looks at the host: builds first, policy and archives after, each ref against what is remembered of it."""
+"""Looks at the host: builds first, policy and archives after, each ref against what is remembered of it.
+
+Of the archives only those are asked for that matter now: this month's and the last one's, and those of the months
+that active or vanished builds belong to. So what a poll costs does not grow with the history.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from citgit.errors import NotFound, Refused
 from citgit.flows.chains import descends
-from citgit.flows.folders import archived_tip
-from citgit.flows.policies import read_policies
+from citgit.flows.folders import archived_tip, follows
+from citgit.flows.policies import every_pool, read_policies
 from citgit.flows.state import Snapshot, State
 from citgit.interfaces import Entrusted, Oid
-from citgit.model.names import Kind
+from citgit.model.names import HERE, Kind
+from citgit.model.policy import PolicyChain
+from citgit.rules.ids import month_of, months_back
+
+RECENT = 2
+"""Months whose archives every poll asks for: this one and the last."""
 
 
 def poll(state: State, pools: Iterable[str] = ()) -> Snapshot:
@@ -20,51 +30,60 @@ def poll(state: State, pools: Iterable[str] = ()) -> Snapshot:
         RemoteAway: the host did not answer. NotFound: it has no policy. Refused: its policy is not to be trusted.
     """
     chosen = list(pools)
-    first = [state.refs.builds(pool) for pool in chosen] or [state.refs.builds()]
-    after = [state.refs.archives(pool) for pool in chosen] or [state.refs.archives()]
-    seen = state.remote.fetch([*first, state.refs.agents()])
-    then = state.remote.fetch([state.refs.policy, *after])
+    prefixes = [*([state.refs.builds(pool) for pool in chosen] or [state.refs.builds()]), state.refs.agents()]
+    seen = state.remote.fetch(prefixes)
+    memory = state.tips.load()
+    known = _policies(state, memory)
+    wanted = _archives(state, {**memory, **seen}, chosen, known)
+    then = state.remote.fetch([state.refs.policy, *wanted])
     found = {ref: tip for ref, tip in (seen | then).items() if state.refs.parse(ref)}
     foreign = [f"ref {ref!r} is none of this protocol's" for ref in sorted(seen | then) if ref not in found]
-    return compare(state, found, (*first, state.refs.agents(), state.refs.policy, *after), foreign)
+    snapshot = compare(state, found, (*prefixes, state.refs.policy, *wanted), foreign, memory=memory)
+    older = {
+        ref: tip for ref, tip in memory.items()
+        if ref not in found and (place := state.refs.parse(ref)) and place.kind is Kind.ARCHIVE
+    }  # fmt: skip
+    snapshot = replace(snapshot, tips={**older, **snapshot.tips}, asked=frozenset(wanted))
+    # a policy that is new here may name further pools
+    new = known is None or known.tip.oid != snapshot.policies.tip.oid
+    return ask(state, snapshot, *_recent(state)) if new and not chosen else snapshot
 
 
-def compare(state: State, found: dict[str, Oid], prefixes: tuple[str, ...], alarms: list[str]) -> Snapshot:
+def ask(state: State, snapshot: Snapshot, *months: str) -> Snapshot:
+    """The snapshot with the archives of these months as the host has them now. Raises RemoteAway, Refused."""
+    if snapshot.asked is None:
+        return snapshot
+    pools = _pools(state, snapshot.tips, snapshot.policies)
+    refs = [ref for pool in pools for month in months if (ref := state.refs.archive(pool, month)) not in snapshot.asked]
+    if not refs:
+        return snapshot
+    alarms: list[str] = []
+    found = {ref: tip for ref, tip in state.remote.fetch(refs).items() if state.refs.parse(ref)}
+    changes = _changes(state, found, tuple(refs), state.tips.load(), alarms)
+    if changes:
+        state.tips.save(changes)
+    return replace(
+        snapshot, tips={**snapshot.tips, **found}, alarms=(*snapshot.alarms, *alarms),
+        asked=snapshot.asked.union(refs),
+    )  # fmt: skip
+
+
+def compare(
+    state: State, found: dict[str, Oid], prefixes: tuple[str, ...], alarms: list[str], *,
+    memory: Mapping[str, Oid] | None = None,
+) -> Snapshot:  # fmt: skip
     """The snapshot: found tips held against remembered ones, ref by ref; the memory moves forward only."""
-    memory = {ref: tip for ref, tip in state.tips.load().items() if ref.startswith(prefixes)}
-    changes: dict[str, Oid | None] = {}
-    for ref, tip in found.items():
-        before = memory.get(ref)
-        if before == tip:
-            continue
-        if before is None or descends(state, tip, before):
-            changes[ref] = tip
-        else:
-            alarms.append(f"ref {ref!r} was rewound from {before[:12]} to {tip[:12]}")
-            found[ref] = before
-    policy = found.get(state.refs.policy, memory.get(state.refs.policy))
+    known = state.tips.load() if memory is None else memory
+    changes = _changes(state, found, prefixes, known, alarms)
+    policy = found.get(state.refs.policy, known.get(state.refs.policy))
     if policy is None:
         raise NotFound(
             "the state repository has no policy", hint="run 'cit init' in the repository that holds the config"
         )
-    for ref, before in memory.items():
-        if ref in found:
-            continue
-        place = state.refs.parse(ref)
-        if place and place.kind is Kind.BUILD:
-            tip = archived_tip(state, found, place.group, place.leaf)
-            if tip and (tip == before or descends(state, tip, before)):
-                changes[ref] = None
-                continue
-        elif place and place.kind is Kind.AGENT:
-            # an agent deletes the ref of its last boot once the next one stands
-            changes[ref] = None
-            continue
-        alarms.append(f"ref {ref!r} vanished; it was at {before[:12]}")
     try:
         policies = read_policies(state, policy)
     except Refused as error:
-        last = memory.get(state.refs.policy)
+        last = known.get(state.refs.policy)
         if last is None or last == policy:
             raise
         # whoever may push can put anything there; what is no policy must not stop those who know the last one
@@ -90,3 +109,82 @@ def remembered(state: State, waiting: Iterable[Entrusted] = ()) -> Snapshot:
     if policy is None:
         raise NotFound("nothing is known of the state repository yet", hint="run 'cit status' when the host is back")
     return Snapshot(tips=memory, policies=read_policies(state, policy), away=True)
+
+
+def _changes(
+    state: State, found: dict[str, Oid], prefixes: tuple[str, ...], memory: Mapping[str, Oid], alarms: list[str]
+) -> dict[str, Oid | None]:
+    """What to remember of found tips, held against remembered ones: a rewound ref stays, a vanished one is told."""
+    known = {ref: tip for ref, tip in memory.items() if ref.startswith(prefixes)}
+    changes: dict[str, Oid | None] = {}
+    for ref, tip in found.items():
+        before = known.get(ref)
+        if before == tip:
+            continue
+        if before is None or _grew(state, ref, tip, before):
+            changes[ref] = tip
+        else:
+            alarms.append(f"ref {ref!r} was rewound from {before[:12]} to {tip[:12]}")
+            found[ref] = before
+    for ref, before in known.items():
+        if ref in found:
+            continue
+        if _may_go(state, found, ref, before):
+            changes[ref] = None
+        else:
+            alarms.append(f"ref {ref!r} vanished; it was at {before[:12]}")
+    return changes
+
+
+def _grew(state: State, ref: str, tip: Oid, before: Oid) -> bool:
+    place = state.refs.parse(ref)
+    return (follows if place and place.kind is Kind.ARCHIVE else descends)(state, tip, before)
+
+
+def _may_go(state: State, found: Mapping[str, Oid], ref: str, before: Oid) -> bool:
+    """Whether a ref that was at `before` may be gone."""
+    place = state.refs.parse(ref)
+    if place and place.kind is Kind.BUILD:
+        tip = archived_tip(state, found, place.group, place.leaf)
+        return bool(tip) and (tip == before or descends(state, tip, before))
+    # an agent deletes the ref of its last boot once the next one stands
+    return place is not None and place.kind is Kind.AGENT
+
+
+def _policies(state: State, memory: Mapping[str, Oid]) -> PolicyChain | None:
+    """The policies as they are remembered, else as the host has them; None if there are none."""
+    tip = memory.get(state.refs.policy)
+    try:
+        return read_policies(state, tip) if tip else _fetched(state)
+    except NotFound:
+        # the memory outlived the objects
+        return _fetched(state)
+
+
+def _fetched(state: State) -> PolicyChain | None:
+    tip = state.remote.fetch([state.refs.policy]).get(state.refs.policy)
+    return read_policies(state, tip) if tip else None
+
+
+def _archives(
+    state: State, tips: Mapping[str, Oid], chosen: list[str], policies: PolicyChain | None
+) -> list[str]:  # fmt: skip
+    """The archives that matter to a poll which found, or remembers, these refs."""
+    pools = chosen or _pools(state, tips, policies)
+    wanted = {state.refs.archive(pool, month) for pool in pools for month in _recent(state)}
+    for ref in tips:
+        place = state.refs.parse(ref)
+        if place and place.kind is Kind.BUILD and (not chosen or place.group in chosen):
+            wanted.add(state.refs.archive(place.group, month_of(place.leaf)))
+    return sorted(wanted)
+
+
+def _pools(state: State, tips: Mapping[str, Oid], policies: PolicyChain | None) -> list[str]:
+    """Every pool that some policy or a known ref names."""
+    known = [place for ref in tips if (place := state.refs.parse(ref))]
+    named = {place.group for place in known if place.kind in (Kind.BUILD, Kind.ARCHIVE)}
+    return sorted(named.union(every_pool(policies) if policies else [HERE]))
+
+
+def _recent(state: State) -> list[str]:
+    return months_back(state.clock.now(), RECENT)

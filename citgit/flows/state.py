@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from citgit.errors import Refused
 from citgit.interfaces import Clock, Entropy, Journal, Objects, Oid, Remote, Signer, Tips, Verifier
-from citgit.model.build import Link
+from citgit.model.build import Build, Link
 from citgit.model.names import Kind, Refs
 from citgit.model.policy import PolicyChain
 
@@ -25,8 +25,10 @@ class Actor:
 class State:
     """A client of a state repository. `pinned` is the root policy's oid, "" before it was first seen.
 
-    `links` caches what was verified, by oid: a commit's bytes never change. `learned` is told of each chain of
-    policies that was read and verified.
+    `links` caches what was verified, by oid: a commit's bytes never change. `judged` keeps whole builds by
+    (ref, tip, policy) where nothing else had a say. `months`, `days` and `absent` keep what was last read of the
+    archives: the days of an archive commit, the bytes of a day, which builds an archive commit does not hold.
+    `learned` is told of each chain of policies that was read and verified.
     """
 
     refs: Refs
@@ -40,6 +42,10 @@ class State:
     links: dict[Oid, Link] = field(default_factory=dict)
     chains: dict[Oid, PolicyChain] = field(default_factory=dict)
     learned: Callable[[PolicyChain], None] = lambda chain: None
+    judged: dict[tuple[str, Oid, Oid], Build] = field(default_factory=dict)
+    months: dict[Oid, dict[str, Oid]] = field(default_factory=dict)
+    days: dict[Oid, bytes] = field(default_factory=dict)
+    absent: set[tuple[Oid, str]] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,17 +54,22 @@ class Snapshot:
 
     `alarms` name rewound, vanished and foreign refs; a listed ref is as it was remembered, not as it is.
     `away`: the host did not answer, all of this is from memory.
+    `asked` are the archives that the host was asked for just now; others are as remembered, if at all. None: all.
     """
 
     tips: Mapping[str, Oid]
     policies: PolicyChain
     alarms: tuple[str, ...] = ()
     away: bool = False
+    asked: frozenset[str] | None = None
 
     def of(self, refs: Refs, kind: Kind, group: str = "") -> dict[str, Oid]:
         """The refs of one kind, and of one pool, agent or person if `group` is given."""
+        prefix = f"{refs.root}{kind.value}"
         found = {}
         for ref, tip in self.tips.items():
+            if not ref.startswith(prefix):
+                continue
             place = refs.parse(ref)
             if place and place.kind is kind and (not group or place.group == group):
                 found[ref] = tip

@@ -30,14 +30,14 @@ def _leaves(name: str) -> bool:
 def parse_tree(data: bytes) -> list[Entry]:
     """The entries of a tree's bytes; names that are not UTF-8 keep their bytes as surrogates. Raises Errored."""
     entries: list[Entry] = []
-    rest = data
-    while rest:
-        head, _, rest = rest.partition(b"\0")
-        mode, space, name = head.partition(b" ")
-        if not space or len(rest) < 20 or not mode.isdigit() or mode.strip(b"01234567"):
+    at = 0
+    while at < len(data):
+        end = data.find(b"\0", at)
+        mode, space, name = data[at:end].partition(b" ")
+        if end < 0 or not space or len(data) < end + 21 or not mode.isdigit() or mode.strip(b"01234567"):
             raise Errored("a tree object is malformed")
-        entries.append(Entry(name.decode("utf-8", "surrogateescape"), int(mode, 8), rest[:20].hex()))
-        rest = rest[20:]
+        entries.append(Entry(name.decode("utf-8", "surrogateescape"), int(mode, 8), data[end + 1 : end + 21].hex()))
+        at = end + 21
     return entries
 
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 from citgit.errors import NotFound, NotYet
 from citgit.flows.builds import Repository
 from citgit.flows.control import outcome_text
+from citgit.flows.history import LOOK, Search
 from citgit.model.build import Build
 from citgit.model.names import is_build_id
+from citgit.records.folded import Folded
 from citgit.wiring.checkout import commit_at
 from citgit.wiring.clone import Clone
 
 _PART = re.compile(r"[0-9a-f-]{4,36}")
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
+
+NAMES = 200_000
+"""Archived ids that are looked at for a part of one."""
 
 
 def builds(repository: Repository) -> Iterator[Build]:
@@ -39,24 +45,37 @@ def is_mine(build: Build, clone: Clone) -> bool:
 
 
 def find_build(repository: Repository, clone: Clone, text: str) -> Build:
-    """The build that `text` means in this clone. Raises NotFound, with candidates in its hint."""
+    """The build that `text` means in this clone. Raises NotFound, with candidates in its hint.
+
+    Reads what is active, and of the archives as much as it takes from their newest end.
+    """
     if is_build_id(text):
         return _whole(repository, text)
-    known = list(builds(repository))
+    active = sorted(repository.active(), key=lambda one: one.id, reverse=True)
     if not text:
-        return _latest(known, clone)
-    parts = [build for build in known if text in build.id] if _PART.fullmatch(text) else []
+        return _latest(repository, active, clone)
+    parts = _parts(repository, active, text) if _PART.fullmatch(text) else []
     if len(parts) == 1:
         return parts[0]
+    search = Search(repository)
     job, _, branch = text.partition("@")
-    if found := _where(known, lambda one: _is_job(one, job, branch)):
-        return _newest(found)
+    if found := _newest(
+        search, active, lambda line: line.job == job and branch in ("", line.branch),
+        lambda build: _is_job(build, job, branch),
+    ):  # fmt: skip
+        return found
     commit = _commit(clone, text)
-    if commit and (found := _where(known, lambda one: _builds_commit(one, commit))):
-        return _newest(found)
+    if commit and (found := _newest(
+        Search(repository), active, lambda line: line.commit.startswith(commit),
+        lambda build: _builds_commit(build, commit),
+    )):  # fmt: skip
+        return found
     if parts:
         raise NotFound(f"{text!r} is a part of {len(parts)} ids", hint=_candidates(parts))
     what = f"commit {commit[:12]} was never asked to be built" if commit else f"no build {text!r}"
+    if not search.whole:
+        what += f" among the newest {LOOK} archived ones"
+    known = list(itertools.islice(builds(repository), 5))
     raise NotFound(what, hint=_candidates(known) if known else "ask for one: cit run")
 
 
@@ -70,18 +89,49 @@ def _whole(repository: Repository, build: str) -> Build:
     return found
 
 
-def _latest(known: list[Build], clone: Clone) -> Build:
-    if not known:
+def _latest(repository: Repository, active: list[Build], clone: Clone) -> Build:
+    found = mine(repository, active, clone, 1) or list(itertools.islice(builds(repository), 1))
+    if not found:
         raise NotFound("there is no build yet", hint="ask for one: cit run")
-    return _newest([build for build in known if is_mine(build, clone)] or known)
+    return found[0]
 
 
-def _where(known: Iterable[Build], check: Callable[[Build], bool]) -> list[Build]:
-    return [build for build in known if check(build)]
+def mine(repository: Repository, active: list[Build], clone: Clone, count: int) -> list[Build]:
+    """Up to `count` builds that the person whose clone this is asked for, newest first."""
+    me = f"person:{clone.person}"
+    return _newest_of(
+        Search(repository), active, lambda line: line.owner == me, lambda build: is_mine(build, clone), count
+    )
 
 
-def _newest(found: list[Build]) -> Build:
-    return max(found, key=lambda one: one.id)
+def _parts(repository: Repository, active: list[Build], text: str) -> list[Build]:
+    """The builds whose id `text` is a part of: active ones, and those of the newest hours that have any."""
+    found = {build.id: build for build in active if text in build.id}
+    hours = ""
+    for pool, archive, build in itertools.islice(repository.archived_ids(), NAMES):
+        if hours and build[:6] < hours:
+            break
+        if text in build and (read := repository.archived_build(pool, archive, build)):
+            found.setdefault(build, read)
+            # the first six digits of an id tell its time to four hours and a half
+            hours = hours or build[:6]
+    return list(found.values())
+
+
+def _newest(
+    search: Search, active: list[Build], line: Callable[[Folded], bool], check: Callable[[Build], bool]
+) -> Build | None:
+    found = _newest_of(search, active, line, check, 1)
+    return found[0] if found else None
+
+
+def _newest_of(
+    search: Search, active: list[Build], line: Callable[[Folded], bool], check: Callable[[Build], bool], count: int
+) -> list[Build]:
+    """The newest of the active and the archived builds that match."""
+    found = {build.id: build for build in search.newest(line, check, count)}
+    found |= {build.id: build for build in active if check(build)}
+    return [found[build] for build in sorted(found, reverse=True)[:count]]
 
 
 def _is_job(build: Build, job: str, branch: str) -> bool:

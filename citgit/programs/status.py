@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from citgit.model.build import Build
-from citgit.programs.find import builds, find_build, is_mine, short, title
+from citgit.programs.find import builds, find_build, mine, short, title
 from citgit.programs.follow import status_of
 from citgit.programs.reach import reach
 from citgit.programs.wording import agent, coloured, document, emit, plain, span, took, word
@@ -34,8 +34,10 @@ def command(ctx: click.Context, build: str, directory: str, everybody: bool, cou
         found = find_build(repository, clone, build)
         _print(clone, [found], as_json)
         ctx.exit(status_of(found))
-    wanted = (one for one in builds(repository) if everybody or is_mine(one, clone))
-    listed = list(itertools.islice(wanted, count))
+    if everybody:
+        listed = list(itertools.islice(builds(repository), count))
+    else:
+        listed = mine(repository, list(repository.active()), clone, count)
     _print(clone, listed, as_json)
     if not listed and not as_json:
         click.echo("no builds" + ("" if everybody else " of yours: 'cit status --all' lists everybody's"), err=True)

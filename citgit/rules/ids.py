@@ -67,6 +67,13 @@ def day_of(build: str) -> str:
     return _moment(build).strftime("%d")
 
 
+def months_back(seconds: int, count: int) -> list[str]:
+    """The month (yyyy-mm, UTC) of a time in unix seconds, and those before it: `count` in all, newest first."""
+    moment = datetime.fromtimestamp(min(max(seconds, 0), 253402300799), UTC)
+    last = moment.year * 12 + moment.month - 1
+    return [f"{at // 12:04}-{at % 12 + 1:02}" for at in range(last, last - count, -1)]
+
+
 def _moment(build: str) -> datetime:
     # 253402300799 is the end of the year 9999: what a datetime can hold is less than what 48 bits can
     return datetime.fromtimestamp(min(time_of(build) / 1000, 253402300799), UTC)

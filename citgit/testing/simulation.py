@@ -279,7 +279,8 @@ class Trace:
                     repository = Repository(state, poll(state))
                     change = Change(url="self", branch="main", commit=COMMIT)
                     for asked in enqueue_push(state, actor, repository, self.doors(), change, principal="push"):
-                        self.accepted.add(asked.build)
+                        if not asked.kept:
+                            self.accepted.add(asked.build)
                 except CitError:
                     pass
                 self.switch()

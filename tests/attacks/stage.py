@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from citgit.flows.admit import Denied, admit
 from citgit.flows.archive import archive
 from citgit.flows.builds import Repository
-from citgit.flows.policies import fetch_policies, publish, seal_of
+from citgit.flows.policies import fetch_policies
 from citgit.flows.poll import poll
+from citgit.flows.publishing import publish, seal_of
 from citgit.flows.state import Actor, State
 from citgit.git.objects import GitObjects, init_bare
 from citgit.git.program import must
