@@ -56,10 +56,14 @@ def common_dir(git_dir: Path) -> Path:
 
 
 class GitObjects:
-    """Objects of the repository whose git directory is `git_dir`; safe to share between processes."""
+    """Objects of the repository whose git directory is `git_dir`; safe to share between processes.
 
-    def __init__(self, git_dir: Path) -> None:
+    `beside` is a further folder of objects to read from, such as the quarantine of a push.
+    """
+
+    def __init__(self, git_dir: Path, beside: Path | None = None) -> None:
         self.git_dir = git_dir
+        self._beside = beside
         self._odb: Any = None
         self._objects = ""
         self._group: dict[Oid, tuple[str, bytes]] | None = None
@@ -147,6 +151,8 @@ class GitObjects:
 
             try:
                 self._odb = pygit2.Repository(str(self.git_dir)).odb
+                if self._beside:
+                    self._odb.add_disk_alternate(str(self._beside))
             except pygit2.GitError as error:
                 raise NotFound(
                     f"cannot open the repository {str(self.git_dir)!r}: {error}",

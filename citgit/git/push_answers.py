@@ -80,7 +80,9 @@ def _judge(update: Update, flag: str, summary: str, said: list[str]) -> Pushed:
         reason = everything = _joined(own)
     told = _QUOTED.sub("''", reason)
     if _DENIED.search(told):
-        return Pushed(update, Answer.DENIED, everything)
+        # citgit's own hook names the ref, the rule and the record: one push may have been refused for several refs
+        rules = [line.partition(f"cit: refused {update.ref}: ")[2] for line in said]
+        return Pushed(update, Answer.DENIED, _joined([rule for rule in rules if rule]) or everything)
     if _STALE.search(told):
         # said by our git it means that our lease is old; said by the host it is a rule about rewinding
         rule = summary.startswith("[remote rejected]") and reason == "non-fast-forward"

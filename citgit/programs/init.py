@@ -60,7 +60,7 @@ pools = []
 def command(directory: str, person: str, key: str, state: str, no_commit: bool, as_json: bool) -> None:
     """Makes a repository ready: proposes a job, makes keys, the root policy and a hook. Overwrites nothing.
 
-    In a bare repository, on the server: makes a key for its hook and installs that.
+    In a bare repository, on the server: makes a key for its hook, and installs that and the one that judges pushes.
     """
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
         done = _init(Path(directory), person, key, state, no_commit=no_commit)
@@ -106,7 +106,8 @@ def _server(git_dir: Path, agent: str, key: str) -> dict[str, str]:
     public = _key(path, agent)
     set_setting(git_dir, "citgit.hookKey", str(path))
     set_setting(git_dir, "citgit.path", str(programs_dir()))
-    click.echo(install_hook(git_dir, "post-receive"))
+    for hook in ("update", "post-receive"):
+        click.echo(install_hook(git_dir, hook))
     click.echo(
         f"to let it ask for builds, add to team.toml, then run 'cit policy publish':\n\n{HOOK_AGENT}".format(
             agent=agent, key=public

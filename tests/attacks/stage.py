@@ -116,7 +116,8 @@ class Stage:
 
     @property
     def policies(self) -> PolicyChain:
-        """As the host has them."""
+        """As the host has them now, whatever this clone has seen before."""
+        self.state.tips = MemoryTips()
         return fetch_policies(self.state)
 
     def policy(self, of: Team | None = None, *, seal: bool = True, by: str = CARA, **more: Any) -> Oid:

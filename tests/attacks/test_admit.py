@@ -85,10 +85,9 @@ def test_policy_is_never_deleted_nor_replaced(stage: Stage) -> None:
     good = stage.data(second)
     stage.host.refs[ref] = str(root)
     assert stage.denied(ref, good) is None
-    stage.actors[CARA] = stage.actor(BEN)
-    forged = stage.policy()
-    stage.host.refs[ref] = str(root)
-    assert rule(stage.denied(ref, stage.data(forged))) == "policy"
+    payload = commits.parse(good).payload
+    forged = commits.signed(payload, stage.actor(BEN).signer.sign(payload))
+    assert rule(stage.denied(ref, forged)) == "policy"
 
 
 def claimed(stage: Stage) -> tuple[str, str]:
