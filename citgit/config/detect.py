@@ -18,6 +18,7 @@ _OTHER_CI = re.compile(
     r"|\.builds/[^/]+\.yml|\.build\.yml|appveyor\.yml|\.appveyor\.yml|azure-pipelines\.yml|\.drone\.yml"
     r"|\.woodpecker\.ya?ml|\.cirrus\.yml"
 )
+_PART = r".+/(GNUm|M|m)akefile(\.am|\.in)?"
 _NPM_PLACEHOLDER = "no test specified"
 
 
@@ -50,11 +51,18 @@ def _name(folder: str, name: str, index: int) -> str:
 
 
 def _proposals(tree: Tree) -> Iterator[Proposal]:
-    yield from python_proposals(tree)
-    yield from _node(tree)
-    yield from _rust(tree)
-    yield from _go(tree)
-    yield from c_proposals(tree)
+    for one in (*python_proposals(tree), *_node(tree), *_rust(tree), *_go(tree), *c_proposals(tree)):
+        yield dataclasses.replace(one, split=_split(tree, one))
+
+
+def _split(tree: Tree, proposal: Proposal) -> tuple[str, ...]:
+    """The build systems of the command that have parts to tell apart."""
+    found = []
+    if "make" in proposal.requires_tools and ("cmake" in proposal.requires_tools or tree.any(_PART)):
+        found.append("make")
+    if "npm" in proposal.requires_tools:
+        found.append("npm")
+    return tuple(found)
 
 
 def _node(tree: Tree) -> Iterator[Proposal]:

@@ -21,6 +21,7 @@ class Proposal:
     artifacts: tuple[str, ...] = ()
     directory: str = "."
     env: Mapping[str, str] = field(default_factory=dict)
+    split: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,8 @@ def _job(proposal: Proposal, branch: str) -> str:
     if proposal.env:
         pairs = ", ".join(f"{key} = {_string(value)}" for key, value in sorted(proposal.env.items()))
         lines.append(f"env.set = {{ {pairs} }}")
+    if proposal.split:
+        lines.append(f"log.split = {_array(proposal.split)}  # parts of the build get logs of their own")
     lines.append(f"trigger.push = {_array([branch])}")
     if proposal.artifacts:
         lines.append(f"keep.artifacts = {_array(proposal.artifacts)}")

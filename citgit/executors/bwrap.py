@@ -92,6 +92,10 @@ class _Sandbox:
         """Every option of bwrap for `plan`; later mounts lie over earlier ones."""
         hidden = _outermost([*_HIDDEN, *_homes(), *map(str, self.hidden), plan.directory])
         writable = [plan.workspace, *(plan.env[name] for name in ("HOME", "TMPDIR") if name in plan.env)]
+        parts = Path(plan.directory) / "log" / "parts"
+        if parts.is_dir():
+            # the parts of the log are the build's to write, the log of the command itself is not
+            writable.append(str(parts))
         given = ["--unshare-all", *(["--share-net"] if plan.network else [])]
         given += ["--die-with-parent", "--new-session", "--cap-drop", "ALL"]
         given += ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]

@@ -20,7 +20,8 @@ _RESERVED = "CIT_"
 class Place(msgspec.Struct, frozen=True, kw_only=True):
     """Where an attempt runs: the claim it belongs to, the node's name and processors, the user, its directories.
 
-    `home` and `temporary` are fresh for each attempt and outside of the checkout.
+    `directory` is where the command starts; `home` and `temporary` are fresh for each attempt and outside of the
+    checkout. `log` is the attempt's log, `tools` the directory of the programs that split it ("" where there are none).
     """
 
     claim: str
@@ -30,6 +31,9 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     workspace: str
     home: str
     temporary: str
+    directory: str = ""
+    log: str = ""
+    tools: str = ""
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +70,10 @@ def environment(subject: Subject, place: Place, wanted: Env, node: Mapping[str, 
     env |= {name: _value(name, text) for name, text in wanted.set.items() if _allowed(name)}
     env |= {f"CIT_MATRIX_{_upper(name)}": _value(name, text) for name, text in subject.cell.items()}
     env |= {f"CIT_PARAM_{_upper(name)}": _value(name, text) for name, text in subject.parameters.items()}
+    if place.tools:
+        # at the end: what the node or the job has under these names is meant
+        env["PATH"] += f":{place.tools}"
+        env |= {"CIT_LOG": place.log, "CIT_TOOLS": place.tools, "CIT_DIRECTORY": place.directory}
     return env | {
         "CIT_BUILD_ID": subject.build,
         "CIT_JOB": subject.job,

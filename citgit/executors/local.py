@@ -28,6 +28,7 @@ GIVE_UP_S = 30.0
 
 _FIRST_SAMPLE_S = 0.05
 _SAMPLE_S = 1.0
+_PARTS_S = 0.2
 _DRAIN_S = 0.05
 
 
@@ -64,6 +65,8 @@ class _Watch:
     family: Family
     child: int = 0
     next_sample: float = _FIRST_SAMPLE_S
+    next_parts: float = 0.0
+    in_parts: int = 0
     peak: usage.Peak = field(default_factory=usage.Peak)
     alive_at_ms: int = 0
 
@@ -131,6 +134,10 @@ class LocalExecutor:
             left = attempt.left()
             ms = round(attempt.age(begun) * 1000)
             written = sum(self._logs.mark(attempt.log, ms)) if attempt.log.is_dir() else 0
+            if attempt.age(begun) >= watch.next_parts:
+                watch.next_parts = attempt.age(begun) + _PARTS_S
+                watch.in_parts = self._logs.parts(attempt.log, ms)
+            written += watch.in_parts
             if alive and left is None:
                 watch.alive_at_ms = ms
                 self._enforce(plan, attempt, begun, watch, written)
@@ -237,7 +244,9 @@ class LocalExecutor:
     def _finish(self, plan: Plan, attempt: Attempt, begun: Begun, watch: _Watch, left: Left | None) -> Ended:
         now = round(attempt.age(begun) * 1000)
         wall_ms = min(max(left.ended - begun.time if left else now, watch.alive_at_ms), now)
-        written = sum(self._logs.mark(attempt.log, wall_ms)) if attempt.log.is_dir() else 0
+        written = 0
+        if attempt.log.is_dir():
+            written = sum(self._logs.mark(attempt.log, wall_ms)) + self._logs.parts(attempt.log, wall_ms)
         if written > plan.output:
             attempt.ask_to_stop(f"wrote more than {plan.output} bytes of output", "output")
         stop = attempt.stop()

@@ -17,5 +17,8 @@ class LogWriter(Protocol):
     def mark(self, component: Path, ms: int) -> tuple[int, int]:
         """Notes how long the streams are `ms` after the start, if they grew; their sizes. Raises OSError."""
 
+    def parts(self, component: Path, ms: int) -> int:
+        """Marks all components below this one; the bytes that their streams hold in all. Raises OSError."""
+
     def finish(self, component: Path, ended: int, exit: Exit, limit: int) -> bool:
         """Closes the component, cutting the streams to `limit` bytes in all; whether it had to. Raises OSError."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -10,6 +13,16 @@ import msgspec
 from citgit.model.record import Exit
 
 VERSION = 1
+
+PARTS = "parts"
+"""The directory in a component that holds its parts; a name of its own, so that a part can be called `out`."""
+
+TOOLS = Path(__file__).with_name("tools")
+"""The programs by which a build makes parts: POSIX shell, for a node that has nothing else."""
+
+_DEPTH = 16
+_MOST = 5000
+_SAFE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +47,7 @@ class Capture:
     def begin(self, component: Path, name: str, started: int) -> None:
         """Makes the component with empty streams; `started` in unix ms. Raises OSError."""
         component.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (component / PARTS).mkdir(mode=0o700, exist_ok=True)
         for stream in ("out", "err", "times"):
             (component / stream).touch(mode=0o600)
         _write(component, About(name=name, started=started))
@@ -41,13 +55,21 @@ class Capture:
     def mark(self, component: Path, ms: int) -> tuple[int, int]:
         """Notes how long the streams are `ms` after the start, if they grew; their sizes. Raises OSError."""
         out, err = sizes(component)
-        times = os.open(component / "times", os.O_RDWR | os.O_APPEND)
-        try:
-            if (out, err) != _last(times):
-                os.write(times, f"{ms} {out} {err}\n".encode())
-        finally:
-            os.close(times)
+        _mark(os.open(component / "times", os.O_RDWR | os.O_APPEND), ms, out, err)
         return out, err
+
+    def parts(self, component: Path, ms: int) -> int:
+        """Marks all components below this one; the bytes that their streams hold in all. Raises OSError.
+
+        The build writes there: nothing is followed, and what is no regular file is passed over.
+        """
+        written = 0
+        for files, folder in _part_folders(component):
+            out, err = (_size(name, folder) for name in ("out", "err"))
+            written += out + err
+            if "times" in files and stat.S_ISREG(os.stat("times", dir_fd=folder, follow_symlinks=False).st_mode):
+                _mark(os.open("times", os.O_RDWR | os.O_APPEND | _SAFE, dir_fd=folder), ms, out, err)
+        return written
 
     def finish(self, component: Path, ended: int, exit: Exit, limit: int) -> bool:
         """Closes the component, cutting the streams to `limit` bytes in all; whether it had to. Raises OSError."""
@@ -59,6 +81,8 @@ class Capture:
         if truncated:
             os.truncate(component / "out", keep_out)
             os.truncate(component / "err", keep_err)
+        with contextlib.suppress(OSError):
+            (component / PARTS).rmdir()  # if the build made none
         about = read_about(component)
         _write(
             component,
@@ -67,10 +91,47 @@ class Capture:
         return truncated
 
 
+def _part_folders(component: Path) -> Iterator[tuple[list[str], int]]:
+    """File names and descriptor of each component below this one, of a bounded number of them."""
+    root = component / PARTS
+    if not root.is_dir():
+        return
+    for seen, (path, folders, files, folder) in enumerate(os.fwalk(root, follow_symlinks=False)):
+        if seen > _MOST or path.count(os.sep) - str(root).count(os.sep) > 2 * _DEPTH:
+            folders.clear()
+        elif "component.json" in files:
+            yield files, folder
+
+
+def _size(name: str, folder: int) -> int:
+    try:
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except OSError:
+        return 0
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0
+
+
+def _mark(times: int, ms: int, out: int, err: int) -> None:
+    try:
+        if (out, err) != _last(times):
+            os.write(times, f"{ms} {out} {err}\n".encode())
+    finally:
+        os.close(times)
+
+
+def open_regular(path: Path) -> int:
+    """A descriptor of the regular file at `path`, for reading; no link is followed. Raises OSError."""
+    handle = os.open(path, os.O_RDONLY | _SAFE)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(f"not a regular file: {str(path)!r}")
+    return handle
+
+
 def read_about(component: Path) -> About:
     """What component.json says; an empty one if it is missing or damaged (a log is readable whatever happened)."""
     try:
-        with open(component / "component.json", "rb") as file:
+        with open(open_regular(component / "component.json"), "rb") as file:
             return msgspec.json.decode(file.read(65536), type=About)
     except (OSError, msgspec.MsgspecError):
         return About()

@@ -9,21 +9,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from citgit.errors import NotFound
-from citgit.logs.capture import read_about
 from citgit.logs.clean import visible
-from citgit.logs.read import Line, components, read, tail
+from citgit.logs.read import Line, read, tail
+from citgit.logs.tree import failures, tree
 from citgit.model.record import FirstError
 
 _BEFORE, _AFTER = 3, 6
 _LOOK_AHEAD = 40
-_MAX_BYTES = 16 * 1024 * 1024
+_MAX_BYTES = 8 * 1024 * 1024
 _TAIL_LINES = 2000
 _MAX_TEXT = 500
+_MOST_PARTS = 50
 
 # Only lines with one of these are looked at closely: logs are long and mostly fine.
 _HINT = re.compile(
-    r"error|fail|fatal|not ok|^Traceback|^E  |✖|undefined reference|cannot find|not found|\*\*\*|panicked|fault|●",
-    re.IGNORECASE,
+    r"[Ee]rror|ERROR|[Ff]ail|FAIL|[Ff]atal|FATAL|not ok|^Traceback|^E  |✖|undefined reference|cannot find|not found"
+    r"|\*\*\*|panicked|[Ff]ault|●"
 )
 
 # A cause, by those who know what it is; then what only says that something failed; then the word alone.
@@ -83,19 +84,26 @@ class _Find:
 
 
 def first_error(root: Path) -> FirstError | None:
-    """The first error in the component tree `root`: in failed parts first; None if nothing looks like one."""
+    """The first error in the component tree `root`: in failed parts first; None if nothing looks like one.
+
+    A cause in any of them counts more than what only says that something failed.
+    """
+    best: tuple[int, FirstError] | None = None
     try:
-        paths = components(root)
-        failed = [path for path in paths if path and read_about(root / path).exit.status not in (None, 0)]
-        for path in [*failed, "", *(path for path in paths if path and path not in failed)]:
-            if found := _in_component(root / path, path):
-                return found
+        nodes = tree(root)
+        first = failures(nodes)[:_MOST_PARTS]
+        for node in [*first, *(node for node in nodes[:_MOST_PARTS] if node not in first)]:
+            found = _in_component(node.place, node.path)
+            if found and (best is None or found[0] < best[0]):
+                best = found
+            if best and best[0] == 0:
+                break
     except (NotFound, OSError):
-        return None
-    return None
+        pass
+    return best[1] if best else None
 
 
-def _in_component(directory: Path, path: str) -> FirstError | None:
+def _in_component(directory: Path, path: str) -> tuple[int, FirstError] | None:
     found = search(_bounded(read(directory)))
     if found is None or found.rank > 0:
         # The beginning says little: what a tool says last may say more.
@@ -104,13 +112,14 @@ def _in_component(directory: Path, path: str) -> FirstError | None:
             found = late
     if found is None:
         return None
-    return FirstError(
+    error = FirstError(
         component=path,
         file=found.file[:_MAX_TEXT],
         line=found.line,
         message=found.message[:_MAX_TEXT].strip(),
         context=(*found.context, *found.later[:_AFTER]),
     )
+    return found.rank, error
 
 
 def _bounded(lines: Iterable[Line]) -> Iterable[Line]:

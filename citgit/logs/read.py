@@ -5,7 +5,6 @@ from __future__ import annotations
 import heapq
 import os
 import re
-import stat
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,7 +12,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from citgit.errors import NotFound
-from citgit.logs.capture import read_about
+from citgit.logs.capture import open_regular, read_about
+from citgit.logs.tree import tree
 
 LINE_BYTES = 64 * 1024
 """What is kept of one line; the rest is counted, not kept."""
@@ -21,7 +21,6 @@ LINE_BYTES = 64 * 1024
 _BLOCK = 256 * 1024
 _TAIL_BYTES = 4 * 1024 * 1024
 _MARK_BYTES = 80
-_DEPTH = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +89,21 @@ class _Stream:
         """The lines that end before byte `limit`; what follows the last of them is kept for the next call."""
         self.file.seek(self.at)
         while self.at < limit and (block := self.file.read(min(_BLOCK, limit - self.at))):
-            begin = 0
-            while (end := block.find(b"\n", begin)) >= 0:
-                self._add(block, begin, end)
-                yield self._line(self.at + end + 1)
-                begin = end + 1
-            self._add(block, begin, len(block))
-            self.open_line = self.open_line or begin < len(block)
+            first, *others = block.split(b"\n")
+            self._add(first)
+            if others:
+                end = self.at + len(first) + 1
+                yield self._line(end)
+                rest = others.pop()
+                for whole in others:
+                    end += len(whole) + 1
+                    if len(whole) <= LINE_BYTES:
+                        yield Line(self.marks.time(end), self.name, whole.decode(errors="replace"))
+                    else:
+                        self._add(whole)
+                        yield self._line(end)
+                self._add(rest)
+            self.open_line = self.open_line or not block.endswith(b"\n")
             self.at += len(block)
 
     def last(self) -> Iterator[Line]:
@@ -104,10 +111,10 @@ class _Stream:
         if self.open_line:
             yield self._line(self.at)
 
-    def _add(self, block: bytes, begin: int, end: int) -> None:
+    def _add(self, part: bytes) -> None:
         room = max(0, LINE_BYTES - len(self.head))
-        self.head += block[begin : min(end, begin + room)]
-        self.cut += max(0, end - begin - room)
+        self.head += part[:room]
+        self.cut += max(0, len(part) - room)
 
     def _line(self, end: int) -> Line:
         line = Line(self.marks.time(end), self.name, self.head.decode(errors="replace"), self.cut)
@@ -122,17 +129,42 @@ def follow(component: Path, stopped: Callable[[], bool], sleep: Callable[[], Non
     Ends when the component has ended or `stopped` says so, after what is there then; calls `sleep` when there is
     nothing new. Raises NotFound.
     """
-    return _read(component, (0, 0), stopped, sleep)
+    for step in _steps(component, (0, 0), stopped):
+        if step is None:
+            sleep()
+        else:
+            yield step
+
+
+def watch(root: Path, stopped: Callable[[], bool]) -> Iterator[tuple[str, Line] | None]:
+    """As `follow`, of the whole tree: lines with the path of their component; None whenever there is nothing new."""
+    known: dict[str, Iterator[Line | None]] = {}
+    over: list[bool] = []  # not empty: what is there now is all
+    while not over:
+        if stopped() or read_about(root).ended > 0:
+            over.append(True)
+        for node in tree(root):
+            if node.path not in known:
+                known[node.path] = _steps(node.place, (0, 0), lambda: bool(over))
+            for step in known[node.path]:
+                if step is None:
+                    break
+                yield node.path, step
+        if not over:
+            yield None
 
 
 def read(component: Path) -> Iterator[Line]:
     """The lines that are there now. Raises NotFound."""
-    return _read(component, (0, 0), lambda: True, lambda: None)
+    return _now(component, (0, 0))
 
 
-def _read(
-    component: Path, begin: tuple[int, int], stopped: Callable[[], bool], sleep: Callable[[], None]
-) -> Iterator[Line]:
+def _now(component: Path, begin: tuple[int, int]) -> Iterator[Line]:
+    return (step for step in _steps(component, begin, lambda: True) if step is not None)
+
+
+def _steps(component: Path, begin: tuple[int, int], stopped: Callable[[], bool]) -> Iterator[Line | None]:
+    """The lines from the given bytes on, and None whenever there is nothing new."""
     with (
         _open(component, "out") as out,
         _open(component, "err") as err,
@@ -154,7 +186,7 @@ def _read(
             limits = sizes if over else _last_mark(component)
             yield from _merged([stream.lines(limit) for stream, limit in zip(streams, limits, strict=True)])
             if not over:
-                sleep()
+                yield None
         yield from _merged([stream.last() for stream in streams])
 
 
@@ -164,7 +196,7 @@ def _merged(parts: list[Iterator[Line]]) -> Iterator[Line]:
 
 def _open(component: Path, name: str) -> BinaryIO:
     try:
-        return open(component / name, "rb")
+        return open(open_regular(component / name), "rb")
     except OSError as fault:
         raise NotFound(
             f"no log in '{component}': {fault.strerror}", hint="`cit show BUILD` says where its log is"
@@ -187,7 +219,7 @@ def tail(component: Path, count: int) -> list[Line]:
     if not (component / "times").is_file():
         return []
     begin = (_start_of_tail(component, "out", count), _start_of_tail(component, "err", count))
-    return list(deque(_read(component, begin, lambda: True, lambda: None), maxlen=max(0, count)))
+    return list(deque(_now(component, begin), maxlen=max(0, count)))
 
 
 def _start_of_tail(component: Path, name: str, count: int) -> int:
@@ -215,34 +247,3 @@ def _start_of_tail(component: Path, name: str, count: int) -> int:
 def grep(component: Path, pattern: re.Pattern[str]) -> Iterator[Line]:
     """The lines that match `pattern` somewhere. Raises NotFound."""
     return (line for line in read(component) if pattern.search(line.text))
-
-
-def components(root: Path) -> list[str]:
-    """The paths of the components below `root` ("" is the root itself), each before its parts, oldest first."""
-    found = [""]
-    for path in found:
-        if path.count("/") < _DEPTH:
-            here = root / path
-            below = [one.name for one in os.scandir(here) if one.is_dir(follow_symlinks=False)]
-            parts = [name for name in below if (here / name / "component.json").is_file()]
-            parts.sort(key=lambda name: (read_about(here / name).started, name))
-            at = found.index(path) + 1
-            found[at:at] = [f"{path}/{name}" if path else name for name in parts]
-    return found
-
-
-def component(root: Path, path: str) -> Path:
-    """The directory of the component `path` below `root`; never one outside of it. Raises NotFound."""
-    at = root
-    for name in path.split("/") if path else []:
-        at = at / name
-        if name in ("", ".", "..") or "\0" in name or not _is_directory(at):
-            raise NotFound(f"no component {path[:200]!a}", hint="`cit log BUILD` lists the components")
-    return at
-
-
-def _is_directory(path: Path) -> bool:
-    try:
-        return stat.S_ISDIR(path.lstat().st_mode)
-    except OSError:
-        return False

@@ -125,6 +125,19 @@ class Keep(_Config, frozen=True, kw_only=True):
     days: int = 30
 
 
+class Split(Enum):
+    """A build system whose parts can have logs of their own, without a change to it."""
+
+    MAKE = "make"
+    NPM = "npm"
+
+
+class Log(_Config, frozen=True, kw_only=True):
+    """How the output is told apart: build systems whose parts become components of the log."""
+
+    split: tuple[Split, ...] = ()
+
+
 class Limits(_Config, frozen=True, kw_only=True):
     """Wall time of the command, bytes of output, how often it may be tried, how long it may wait."""
 
@@ -157,6 +170,7 @@ class Job(_Config, frozen=True, kw_only=True):
     env: Env = Env()
     place: Where = Where()
     keep: Keep = Keep()
+    log: Log = Log()
     limits: Limits = Limits()
     parameters: dict[str, Parameter] = {}
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from citgit.errors import NotYet
+from citgit.errors import NotFound, NotYet
 from citgit.flows.builds import Repository
 from citgit.flows.control import outcome_text
 from citgit.flows.poll import poll
-from citgit.interfaces import Workshop
 from citgit.model.build import Build
 from citgit.model.record import Outcome, Progress
 from citgit.rules.judge import promises_of
+from citgit.wiring import logs
 from citgit.wiring.clone import Clone
+from citgit.wiring.logs import Line, visible
 
 STATUS = {
     Outcome.PASSED: 0, Outcome.REUSED: 0, Outcome.FAILED: 1, Outcome.ERRORED: 4, Outcome.TIMED_OUT: 4,
@@ -29,14 +30,11 @@ def status_of(build: Build) -> int:
 class Follower:
     """Watches the builds at some refs, and those that they promise."""
 
-    def __init__(
-        self, clone: Clone, refs: list[str], say: Callable[[str, str, str], None], logs: Workshop | None = None
-    ) -> None:
+    def __init__(self, clone: Clone, refs: list[str], say: Callable[[str, str, str], None]) -> None:
         self.clone = clone
         self.builds: dict[str, Build | None] = {ref.rpartition("/")[2]: None for ref in refs}
         self._say = say
-        self._logs = logs
-        self._at: dict[Path, int] = {}
+        self._logs: dict[Path, Iterator[tuple[str, Line] | None]] = {}
         self._told: dict[str, str] = {}
 
     def ids(self) -> list[str]:
@@ -75,8 +73,7 @@ class Follower:
         found = False
         for build in self.builds.values():
             for log in self._places(build):
-                for stream in ("out", "err"):
-                    found |= self._more(build.id if build else "", log / stream)
+                found |= self._more(build, log) if build else False
         return found
 
     def until_final(self) -> int:
@@ -96,19 +93,18 @@ class Follower:
                 return [log] if log.is_dir() else []
         return []
 
-    def _more(self, build: str, path: Path) -> bool:
+    def _more(self, build: Build, log: Path) -> bool:
+        over = self.builds[build.id]
+        lines = self._logs.setdefault(log, logs.watch(log, lambda: bool(over and over.is_final)))
+        found = False
         try:
-            with open(path, "rb") as file:
-                file.seek(self._at.get(path, 0))
-                data = file.read(1 << 20)
-        except OSError:
-            return False
-        whole = data[: data.rfind(b"\n") + 1] if len(data) < 1 << 20 else data
-        self._at[path] = self._at.get(path, 0) + len(whole)
-        for line in whole.splitlines():
-            self._say(
-                "output",
-                build,
-                "".join(c if c.isprintable() or c == "\t" else "?" for c in line.decode("utf-8", "replace")),
-            )
-        return bool(whole)
+            for one in lines:
+                if one is None:
+                    break
+                path, line = one
+                found = True
+                self._say("output", build.id, (f"{path}: " if path else "") + visible(line.text, colour=False))
+        except NotFound:
+            # made a moment ago, and not whole yet; or tidied away meanwhile
+            self._logs.pop(log)
+        return found

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -13,19 +14,18 @@ from citgit.flows.builds import Repository
 from citgit.flows.poll import poll
 from citgit.model.build import Build
 from citgit.model.record import FirstError, Progress
-from citgit.programs import complete
-from citgit.programs.find import find_build
+from citgit.programs.find import find_build, title
 from citgit.programs.reach import reach
-from citgit.programs.wording import emit, plain
+from citgit.programs.wording import coloured, emit, plain, span
 from citgit.wiring import logs
 from citgit.wiring.clone import Clone, open_clone
-from citgit.wiring.logs import Line, visible
+from citgit.wiring.logs import Line, Node, visible
 
 _COUNT = 20
 
 
 @click.command("log", epilog="Example: cit log check@main --failed")
-@click.argument("build", default="", shell_complete=complete.builds)
+@click.argument("build", default="")
 @click.argument("component", default="")
 @click.option("-C", "directory", default=".", help="the checkout")
 @click.option("-f", "--follow", is_flag=True, help="go on until the build is over")
@@ -36,7 +36,10 @@ _COUNT = 20
 def command(
     build: str, component: str, directory: str, follow: bool, times: bool, failed: bool, pattern: str, as_json: bool
 ) -> None:
-    """Prints what a build printed, or one COMPONENT of its log tree."""
+    """Prints what a build printed; if it has components, their tree, or the output of one COMPONENT.
+
+    "." is the command itself, without its components.
+    """
     if follow and failed:
         raise UsageError("--follow and --failed do not go together", hint="leave one of them out")
     wanted = _pattern(pattern)
@@ -47,8 +50,15 @@ def command(
     root = local_log(found)
     if failed:
         lines = _failed(found, root)
+    elif root and not follow and component == "" and len(nodes := logs.tree(root)) > 1:
+        if wanted is None:
+            _print_tree(nodes, plain(title(found)), as_json)
+            return
+        lines = _everywhere(nodes)
+    elif root and follow and not component:
+        lines = _marked(_waiting(clone, logs.watch(root, _Over(clone, found))))
     elif root:
-        at = logs.component(root, component)
+        at = logs.component(root, component.removeprefix("."))
         lines = logs.follow(at, _Over(clone, found), lambda: clone.state.clock.sleep(0.2)) if follow else logs.read(at)
     else:
         lines = _kept(found, component)
@@ -112,6 +122,61 @@ def _error(error: FirstError) -> Iterator[Line]:
 
 def _lines(texts: Iterable[str]) -> Iterator[Line]:
     return (Line(0, "", text) for text in texts)
+
+
+def _everywhere(nodes: Sequence[Node]) -> Iterator[Line]:
+    """The lines of all components, each with the name of its component before it."""
+    return _marked((node.path, line) for node in nodes for line in logs.read(node.place))
+
+
+def _marked(lines: Iterable[tuple[str, Line]]) -> Iterator[Line]:
+    return (replace(line, text=f"{plain(path)}: {line.text}") if path else line for path, line in lines)
+
+
+def _waiting(clone: Clone, steps: Iterable[tuple[str, Line] | None]) -> Iterator[tuple[str, Line]]:
+    for step in steps:
+        if step is None:
+            clone.state.clock.sleep(0.2)
+        else:
+            yield step
+
+
+def _print_tree(nodes: Sequence[Node], name: str, as_json: bool) -> None:
+    """Each component with its state and how long it took; branches show what is a part of what."""
+    rows = []
+    for at, node in enumerate(nodes):
+        if as_json:
+            emit({
+                "component": node.path, "started": node.started, "ended": node.ended, "ms": node.ms,
+                "status": node.exit.status, "signal": node.exit.signal,
+            })  # fmt: skip
+        else:
+            state = "failed" if node.failed else "passed" if node.ended else "running"
+            rows.append((_branch(nodes, at) or name, state, span(node.ms / 1000) if node.ended else ""))
+    width = max((len(name) for name, _, _ in rows), default=0)
+    for name, state, took in rows:
+        click.echo(f"{name:<{width}}  {coloured(state, 7)}  {took}".rstrip())
+    if not as_json:
+        red = logs.failures([node for node in nodes if node.path])
+        click.echo(f"'cit log BUILD {plain(red[0].path) if red else 'COMPONENT'}' prints one of them", err=True)
+
+
+def _branch(nodes: Sequence[Node], at: int) -> str:
+    """The component's name, behind the lines that lead to it."""
+    names = nodes[at].path.split("/") if nodes[at].path else []
+    lines = ""
+    for depth in range(1, len(names) + 1):
+        above = "/".join(names[: depth - 1])
+        more = any(_is_sibling(node.path, above, depth) for node in nodes[at + 1 :])
+        if depth == len(names):
+            lines += "├─ " if more else "└─ "
+        else:
+            lines += "│  " if more else "   "
+    return lines + plain(names[-1] if names else "")
+
+
+def _is_sibling(path: str, above: str, depth: int) -> bool:
+    return path.count("/") == depth - 1 and bool(path) and path.rpartition("/")[0] == above
 
 
 def _print(line: Line, times: bool, as_json: bool) -> None:

@@ -20,7 +20,6 @@ from citgit.flows.writing import Draft, complain, push, remember
 from citgit.interfaces import Answer
 from citgit.model.names import HERE, Kind
 from citgit.model.record import Config, Request
-from citgit.programs import complete
 from citgit.programs.follow import Follower
 from citgit.programs.reach import reach
 from citgit.wiring.checkout import is_pushed, revision
@@ -31,16 +30,13 @@ KEEP = "'cit run --pool default' keeps a request here, to be pushed when the hos
 
 
 @click.command("run", epilog="Example: cit run check --set level=9 --follow")
-@click.argument("job", nargs=-1, shell_complete=complete.jobs)
+@click.argument("job", nargs=-1)
 @click.option("-C", "directory", default=".", help="the checkout")
-@click.option("--ref", default="HEAD", shell_complete=complete.refs, help="what to build: a branch or a commit")
-@click.option(
-    "--config-ref", default="", metavar="BRANCH", shell_complete=complete.refs,
-    help="where the jobs come from; default: what is built",
-)  # fmt: skip
+@click.option("--ref", default="HEAD", help="what to build: a branch or a commit")
+@click.option("--config-ref", default="", metavar="BRANCH", help="where the jobs come from; default: what is built")
 @click.option("--set", "values", multiple=True, metavar="K=V", help="a parameter")
-@click.option("--pool", default="", shell_complete=complete.pools, help="the queue to ask in")
-@click.option("--on", default="", metavar="AGENT", shell_complete=complete.agents, help="only this agent")
+@click.option("--pool", default="", help="the queue to ask in")
+@click.option("--on", default="", metavar="AGENT", help="only this agent")
 @click.option("--here", is_flag=True, help="build on this machine")
 @click.option("-f", "--follow/--no-follow", default=None, help="wait and show the output (default with --here)")
 @click.option("-m", "--message", default="", help="why you ask")
@@ -130,7 +126,7 @@ def build_here(clone: Clone, drafts: list[Draft], out: Out) -> int:
         clone.url, worker_home(clone.url, actor.name), actor.name, actor.signer, pools=[HERE],
         source=str(clone.repository), tell=tell, root=clone.state.refs.root, pinned=clone.state.pinned,
     )  # fmt: skip
-    follower = Follower(clone, [draft.ref for draft in drafts], out.say, logs=worker.workshop)
+    follower = Follower(clone, [draft.ref for draft in drafts], out.say)
     worker.only = frozenset(follower.ids())
     while True:
         worker.turn()

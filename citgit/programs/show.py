@@ -11,7 +11,6 @@ import click
 from citgit.model.build import Build, Entry
 from citgit.model.record import Request, Result
 from citgit.model.units import size_text
-from citgit.programs import complete
 from citgit.programs.find import find_build
 from citgit.programs.follow import status_of
 from citgit.programs.reach import reach
@@ -20,7 +19,7 @@ from citgit.wiring.clone import open_clone
 
 
 @click.command("show", epilog="Example: cit show check@main")
-@click.argument("build", default="", shell_complete=complete.builds)
+@click.argument("build", default="")
 @click.option("-C", "directory", default=".", help="the checkout")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 @click.pass_context

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
 from citgit.errors import NotFound
-from citgit.logs.capture import read_about
 from citgit.logs.clean import visible
-from citgit.logs.read import component, components, tail
+from citgit.logs.read import tail
+from citgit.logs.tree import tree
 from citgit.pages.site import AgentRow as AgentRow
 from citgit.pages.site import LogPart as LogPart
 from citgit.pages.site import Rendered as Rendered
@@ -29,18 +28,17 @@ def plain(text: object) -> str:
 
 def log_parts(root: Path) -> Sequence[LogPart]:
     """The components of the log at `root`, on this machine, with their last lines; none if it is damaged."""
-    found: deque[LogPart] = deque(maxlen=_PARTS)
+    found: list[LogPart] = []
     try:
-        for path in components(root):
-            at = component(root, path)
-            about, lines = read_about(at), tail(at, LINES + 1)
+        for node in tree(root)[:_PARTS]:
+            lines = tail(node.place, LINES + 1)
             found.append(
                 LogPart(
-                    path=path, ms=max(0, about.ended - about.started), status=about.exit.status,
+                    path=node.path, ms=node.ms, status=node.exit.status,
                     lines=[(line.time_ms, line.stream, line.text[:2000]) for line in lines[-LINES:]],
                     cut=len(lines) > LINES,
                 )
             )  # fmt: skip
     except (NotFound, OSError):
         return []
-    return list(found)
+    return found

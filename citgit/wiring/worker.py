@@ -15,17 +15,19 @@ import msgspec
 from citgit.executors import TABLE
 from citgit.executors.choice import choose
 from citgit.executors.environment import Place, Subject, environment
+from citgit.executors.split import split_environment
 from citgit.flows.enqueue import Doors
 from citgit.flows.state import Actor, State
 from citgit.flows.worker import Event, Worker
 from citgit.git.journal import FileJournal
 from citgit.interfaces import Executor, Signer
-from citgit.logs.capture import Capture
+from citgit.logs.capture import TOOLS, Capture
 from citgit.logs.first_error import first_error
 from citgit.logs.read import tail
+from citgit.logs.tree import recorded, tree
 from citgit.machine import lock
 from citgit.model.names import DEFAULT_ROOT, HERE, Refs
-from citgit.model.record import Request
+from citgit.model.record import Component, Request
 from citgit.model.team import Team
 from citgit.stores.collect import collect
 from citgit.triggers.branch import BranchTrigger
@@ -79,7 +81,15 @@ def open_worker(
     """A worker for the state repository at `url`, all of whose files are below `home`."""
     state = node_state(url, home, root, pinned=pinned)
     sources = mirrors(home / "mirrors", home / "state.git")
-    tools = Tools(environment=_environment, choose=_choose, collect=_collect, tail=_tail, first_error=first_error)
+    tools = Tools(
+        environment=_environment,
+        choose=_choose,
+        collect=_collect,
+        tail=_tail,
+        first_error=first_error,
+        components=_components,
+        programs=(TOOLS,),
+    )
     here = source or url
     workshop = NodeWorkshop(home, here, sources, executors([data_dir()]), tools)
     agent = team.agent.get(actor_name.removeprefix("agent:")) if team else None
@@ -104,8 +114,9 @@ def _boot() -> str:
 
 
 def _environment(
-    *, request: Request, build: str, claim: str, attempt: int, workspace: Path, home: Path, tmp: Path, node: str
-) -> dict[str, str]:
+    *, request: Request, build: str, claim: str, attempt: int, workspace: Path, home: Path, tmp: Path, node: str,
+    log: Path,
+) -> dict[str, str]:  # fmt: skip
     subject = Subject(
         build=build, job=request.job, branch=request.branch, commit=request.sources[0].commit, cell=request.cell,
         parameters=request.parameters,
@@ -115,15 +126,20 @@ def _environment(
         node=node,
         cpus=os.cpu_count() or 1,
         user=getpass.getuser(),
-        workspace=str(workspace),
+        workspace=str(workspace.resolve()),
+        directory=str((workspace / request.definition.directory).resolve()),
         home=str(home),
         temporary=str(tmp),
+        log=str(log),
+        tools=str(TOOLS),
     )
     wanted = request.definition.env
     # the matrix and the parameters reach the command through the subject, under the names that are reserved for them
     plain = {key: value for key, value in wanted.set.items() if not key.startswith("CIT_")}
-    made = environment(subject, place, msgspec.structs.replace(wanted, set=plain), os.environ)
-    return {"PATH": os.environ.get("PATH", made["PATH"]), **made} if "PATH" not in plain else made
+    # the worker's own PATH: what its advert says is there must be there for the command too
+    wanted = msgspec.structs.replace(wanted, set=plain, pass_=(*wanted.pass_, "PATH"))
+    made = environment(subject, place, wanted, os.environ)
+    return split_environment(made, request.definition.log.split, str(TOOLS))
 
 
 def _choose(known: Mapping[str, Executor], wanted: str, own: bool) -> str:
@@ -137,3 +153,7 @@ def _collect(workspace: Path, directory: Path, request: Request) -> Found:
 
 def _tail(log: Path) -> tuple[str, ...]:
     return tuple(line.text[:400] for line in tail(log, 20))
+
+
+def _components(log: Path) -> tuple[Component, ...]:
+    return recorded(tree(log))

@@ -26,6 +26,7 @@ from citgit.model.record import (
     Artifact,
     Assurance,
     Claim,
+    Component,
     FirstError,
     LogSummary,
     Outcome,
@@ -66,7 +67,8 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
     """The parts that `wiring` chooses.
 
     `environment` makes the variables of a command, `choose` the executor, `collect` the artifacts, `tail` the
-    last lines of a log, `first_error` what failed in it.
+    last lines of a log, `first_error` what failed in it, `components` its parts; `programs` are directories that a
+    command may read besides, with what citgit offers to builds.
     """
 
     environment: Callable[..., dict[str, str]]
@@ -74,6 +76,8 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
     collect: Callable[[Path, Path, Request], Found]
     tail: Callable[[Path], tuple[str, ...]]
     first_error: Callable[[Path], FirstError | None]
+    components: Callable[[Path], tuple[Component, ...]]
+    programs: tuple[Path, ...] = ()
 
 
 class NodeWorkshop:
@@ -211,7 +215,7 @@ class NodeWorkshop:
             (directory / private).mkdir(mode=0o700, exist_ok=True)
         env = self._tools.environment(
             request=request, build=attempt.build, claim=attempt.claim, attempt=attempt.number, workspace=workspace,
-            home=directory / "home", tmp=directory / "tmp", node=self._node,
+            home=directory / "home", tmp=directory / "tmp", node=self._node, log=directory / "log",
         )  # fmt: skip
         cwd = (workspace / job.directory).resolve()
         if not cwd.is_relative_to(workspace.resolve()):
@@ -219,8 +223,8 @@ class NodeWorkshop:
         return Plan(
             build=attempt.build, claim=attempt.claim, directory=str(directory), workspace=str(workspace),
             command=job.command, cwd=str(cwd), env=env, seconds=job.limits.time, output=job.limits.output,
-            network=job.place.network, executor=executor, read_only=tuple(str(path) for path in needs),
-            memory=job.requires.memory,
+            network=job.place.network, executor=executor, memory=job.requires.memory,
+            read_only=tuple(str(path) for path in (*needs, *self._tools.programs)),
         )  # fmt: skip
 
     def _workspace(self, attempt: Attempt) -> Path:
@@ -263,6 +267,7 @@ class NodeWorkshop:
             ),
             first_error=None if outcome is Outcome.PASSED else self._tools.first_error(log),
             tests=found.tests,
+            components=self._tools.components(log),
             artifacts=found.artifacts,
             key=build_key(request, trees, plan.executor, {one.path: one.sha256 for one in attempt.inputs}),
             environment={"executor": plan.executor, "node": self._node, "isolated": "yes" if isolated else "no"},

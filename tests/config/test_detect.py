@@ -98,6 +98,25 @@ CASES: list[tuple[dict[str, str], tuple[str, ...]]] = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("files", "split"),
+    [
+        ({"Makefile": "check:\n"}, ()),
+        ({"Makefile": "check:\n", "lib/Makefile": "check:\n"}, ("make",)),
+        ({"configure.ac": "", "Makefile.am": "", "src/Makefile.am": ""}, ("make",)),
+        ({"CMakeLists.txt": ""}, ("make",)),
+        ({"package.json": '{"scripts": {"test": "x"}}'}, ("npm",)),
+        ({"Cargo.toml": ""}, ()),
+    ],
+)
+def test_what_has_parts_gets_its_log_split(files: dict[str, str], split: tuple[str, ...]) -> None:
+    """A build system whose parts can be told apart is proposed with a split log, and the key is understood."""
+    (proposal, *_) = proposed(files)
+    assert proposal.split == split
+    (job,) = list(read_cit({"cit.toml": render_cit_toml([proposal]).encode()}).job.values())
+    assert tuple(one.value for one in job.log.split) == split
+
+
 @pytest.mark.parametrize(("files", "command"), CASES)
 def test_commands(files: dict[str, str], command: tuple[str, ...]) -> None:
     """One build system, one proposal; its TOML reads back as the same command without a fault."""

@@ -22,7 +22,7 @@ def job(text: str) -> list[str]:
 
 LIMIT_KEYS = "attempts, output, queue, time"
 JOB_KEYS = (
-    "after, command, description, directory, env, extends, keep, limits, matrix, parameters, place, requires, "
+    "after, command, description, directory, env, extends, keep, limits, log, matrix, parameters, place, requires, "
     "source, trigger"
 )
 

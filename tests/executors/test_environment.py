@@ -15,7 +15,18 @@ SUBJECT = Subject(
     build="0190a0a0-0000-7000-8000-000000000001", job="check", branch="main", commit="c" * 40, time=1700000000,
     cell={"cc": "gcc"}, parameters={"opt-level": 6, "fast": True},
 )  # fmt: skip
-PLACE = Place(claim="a" * 40, node="lab1", cpus=2, user="anna", workspace="/w", home="/h", temporary="/t")
+PLACE = Place(
+    log="/h/log",
+    tools="/t",
+    directory="/w",
+    claim="a" * 40,
+    node="lab1",
+    cpus=2,
+    user="anna",
+    workspace="/w",
+    home="/h",
+    temporary="/t",
+)
 NODE = {"SSH_AUTH_SOCK": "/s", "GIT_DIR": "/g", "CCACHE_DIR": "/c", "TOKEN": "t", "PATH": "/n"}
 
 

@@ -111,10 +111,11 @@ def test_context_surrounds_the_line(tmp_path: Path) -> None:
 def test_the_failed_component_is_looked_at_first(tmp_path: Path) -> None:
     """The error of the part that failed is told with the part's path."""
     root = log(tmp_path / "log", out="error: something\n")
-    log(root / "fine", err="a.c:1:1: error: tolerated\n", status=0)
-    log(root / "zlib", err="b.c:1:1: error: real\n")
+    log(root / "parts" / "fine", err="a.c:1:1: error: tolerated\n", status=0)
+    log(root / "parts" / "zlib", err="make: *** [Makefile:1: all] Error 2\n")
+    log(root / "parts" / "zlib" / "parts" / "inner", err="b.c:1:1: error: real\n")
     assert first_error(root) == FirstError(
-        component="zlib", file="b.c", line=1, message="real", context=("b.c:1:1: error: real",)
+        component="zlib/inner", file="b.c", line=1, message="real", context=("b.c:1:1: error: real",)
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from citgit.errors import NotFound
 from citgit.logs.capture import About, Capture, read_about
-from citgit.logs.read import LINE_BYTES, component, components, follow, grep, read, tail
+from citgit.logs.read import LINE_BYTES, follow, grep, read, tail
 from citgit.model.record import Exit
 
 
@@ -137,25 +137,6 @@ def test_grep_finds_lines_in_both_streams(log: Path) -> None:
         ("out", "an error"),
         ("err", "error too"),
     ]
-
-
-def test_components_come_in_their_order(log: Path) -> None:
-    """The tree is listed from the root, parts after their whole, older ones first; links are no components."""
-    for path, started in (("b", 5), ("a", 9), ("b/x", 6)):
-        Capture().begin(log / path, path, started)
-    (log / "loop").symlink_to(log)
-    (log / "plain").mkdir()
-    assert components(log) == ["", "b", "b/x", "a"]
-    assert component(log, "b/x") == log / "b" / "x"
-
-
-@pytest.mark.parametrize("path", ["..", "b/..", "/etc", "loop", "b//x", "none", "out", "\0"])
-def test_a_component_is_never_outside(log: Path, path: str) -> None:
-    """A name that a peer gives does not lead out of the tree."""
-    Capture().begin(log / "b", "b", 1)
-    (log / "loop").symlink_to("/etc")
-    with pytest.raises(NotFound):
-        component(log, path)
 
 
 @pytest.mark.parametrize(
