@@ -6,6 +6,7 @@
 
 PYTHON ?= $(shell for python in python3.11 python3; do $$python -c '' 2>/dev/null && echo $$python && break; done)
 VENV := .venv
+TRACES ?= 100000
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
@@ -24,6 +25,7 @@ heavy: $(INSTALLED)
 	$(BIN)/pytest -n 2 -m "heavy and not soak"
 
 soak: $(INSTALLED)
+	$(BIN)/python -m citgit.testing.simulation --count $(TRACES) --json
 	CIT_ROUNDS=20 CIT_PATIENCE=600 $(BIN)/pytest -n 2 tests/faults
 
 # The lock holds the build backend too, so nothing is fetched that has no hash.

@@ -1,4 +1,4 @@
-"""`cit-archive`: folds final builds into the archive and deletes their refs."""
+"""`cit-archive`: creates what builds promised, folds final ones into the archive and deletes their refs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from citgit.programs.plumbing import main as run
 
 def step(worker: Worker, repository: Repository, options: argparse.Namespace) -> int:
     """One step."""
+    # nobody else of the small programs does it, and no build is archived before its promises exist
+    worker.do_promises(repository)
     for pool in worker.pools:
         worker.do_archive(repository, pool)
     return 0

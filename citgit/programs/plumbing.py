@@ -37,6 +37,8 @@ def main(program: str, about: str, argv: Sequence[str] | None, step: Step, *, cl
     options = parser.parse_args(argv)
     try:
         worker = _worker(options)
+        # what an earlier program of this worker pushed without an answer is settled first
+        worker.do_resend()
         return step(worker, Repository(worker.state, poll(worker.state)), options)
     except CitError as error:
         return report(program, error)

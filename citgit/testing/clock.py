@@ -57,7 +57,7 @@ class FakeClock:
 class SeededEntropy:
     """Randomness that repeats: all of it comes from `source`."""
 
-    def __init__(self, source: random.Random, clock: FakeClock) -> None:
+    def __init__(self, source: random.Random, clock: FakeClock | Skewed) -> None:
         self._source = source
         self._clock = clock
 
@@ -74,3 +74,28 @@ class SeededEntropy:
     def uniform(self, low: float, high: float) -> float:
         """A number between `low` and `high`."""
         return self._source.uniform(low, high)
+
+
+class Skewed:
+    """Somebody's own clock beside `base`: it shows another time, and counts its seconds from another zero."""
+
+    def __init__(self, base: FakeClock, zero: float = 0.0) -> None:
+        self._base = base
+        self._zero = zero
+        self.offset = 0
+
+    def now(self) -> int:
+        """Unix seconds, `offset` away from the base."""
+        return self._base.now() + self.offset
+
+    def monotonic(self) -> float:
+        """Seconds awake, from its own zero."""
+        return self._base.monotonic() + self._zero
+
+    def boottime(self) -> float:
+        """Seconds since its own start."""
+        return self._base.boottime() + self._zero
+
+    def sleep(self, seconds: float) -> None:
+        """As the base."""
+        self._base.sleep(seconds)

@@ -20,6 +20,7 @@ class Fault(Enum):
     LOST_ANSWER = "applied, but the client is told nothing"
     NOT_APPLIED = "never arrived, and the client is told nothing"
     DELAYED = "the client is told nothing; it lands at a later time of the host's choosing"
+    DOUBLED = "applied and answered, and a copy of it lands once more at a later time"
     CUT = "only the first updates of the batch arrive; the client is told nothing about any"
     AWAY = "the host cannot be reached"
     DENY = "the host refuses"
@@ -113,10 +114,11 @@ class MemoryObjects:
 
 @dataclass(slots=True)
 class Delayed:
-    """A push on its way: it still lands, under the lease with which it was sent."""
+    """A push on its way: it still lands, under the lease with which it was sent; `lateness` is 0 to 1."""
 
     update: Update
     objects: dict[Oid, tuple[str, bytes]]
+    lateness: float = 0.0
 
 
 class MemoryHost:
@@ -135,6 +137,8 @@ class MemoryHost:
     def apply(self, update: Update, objects: Mapping[Oid, tuple[str, bytes]]) -> Pushed:
         """One compare-and-swap, as the host sees it."""
         pushed = self._judge(update)
+        if pushed.answer is Answer.DONE and update.new is not None and not self._whole(update.new, objects):
+            pushed = Pushed(update, Answer.DENIED, "missing necessary objects")
         if pushed.answer is Answer.DONE:
             self.objects.content.update(objects)
             if update.new is None:
@@ -157,6 +161,14 @@ class MemoryHost:
             return Pushed(update, Answer.DENIED, f"cannot create {update.ref!r}")
         return Pushed(update, Answer.DONE)
 
+    def _whole(self, oid: Oid, objects: Mapping[Oid, tuple[str, bytes]]) -> bool:
+        """Whether the host would have all of the history: a pack was made for what it had when it was sent."""
+        known = self.objects.content
+        if oid in known:
+            return True
+        linked = {each for kind, data in objects.values() for each in _links(kind, data)}
+        return oid in objects and all(each in known or each in objects for each in linked)
+
     def land(self, index: int | None = None) -> Pushed:
         """Lets a delayed push arrive: the one at `index`, or one that the faults choose, so others overtake."""
         chosen = self.faults.below(len(self.delayed)) if index is None else index
@@ -168,8 +180,11 @@ class MemoryHost:
         return dict(self.refs)
 
     def restore(self, refs: Mapping[str, Oid]) -> None:
-        """Puts an old state of all refs back; objects stay, as in a repository before its next collection."""
-        self.refs = dict(refs)
+        """Puts an old state of all refs back; what they do not reach is gone."""
+        self.refs, kept = dict(refs), self.objects
+        self.objects = MemoryObjects()
+        for oid in self.refs.values():
+            self.objects.content.update(kept.closure(oid, self.objects.content))
 
     def empty(self) -> None:
         """Loses everything."""
@@ -179,7 +194,9 @@ class MemoryHost:
 class MemoryRemote:
     """A client's view of `host`; what it fetches comes into `objects`."""
 
-    _PUSH = (Fault.LOST_ANSWER, Fault.NOT_APPLIED, Fault.DELAYED, Fault.CUT, Fault.AWAY, Fault.DENY)
+    _PUSH = (
+        Fault.LOST_ANSWER, Fault.NOT_APPLIED, Fault.DELAYED, Fault.CUT, Fault.AWAY, Fault.DENY, Fault.DOUBLED,
+    )  # fmt: skip
 
     def __init__(self, host: MemoryHost, objects: MemoryObjects, url: str = "memory:host") -> None:
         self.host = host
@@ -218,10 +235,13 @@ class MemoryRemote:
             return [Pushed(update, Answer.DENIED, "permission denied") for update in updates]
         if self.host.away or fault in (Fault.AWAY, Fault.NOT_APPLIED):
             return self._silence(updates)
-        if fault is Fault.DELAYED:
+        if fault in (Fault.DELAYED, Fault.DOUBLED):
             # Each ref was compared with its lease when git's client looked; the host compares once more.
-            self.host.delayed += [Delayed(*pair) for pair in zip(updates, packs, strict=True)]
-            return self._silence(updates)
+            drawn = self.host.faults.source
+            lateness = drawn.random() if drawn else 0.0
+            self.host.delayed += [Delayed(*pair, lateness) for pair in zip(updates, packs, strict=True)]
+            if fault is Fault.DELAYED:
+                return self._silence(updates)
         arriving = self.host.faults.below(len(updates) + 1) if fault is Fault.CUT else len(updates)
         done = [self.host.apply(*pair) for pair in zip(updates[:arriving], packs[:arriving], strict=True)]
         return self._silence(updates) if fault in (Fault.LOST_ANSWER, Fault.CUT) else done

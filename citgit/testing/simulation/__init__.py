@@ -1,0 +1,1 @@
+"""A whole team in one process: real flows over a faulty host in memory, every interleaving from one seed."""

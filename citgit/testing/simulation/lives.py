@@ -1,0 +1,183 @@
+"""What everybody does all day: workers, small programs, archivers, requesters, doors, and those who interfere."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from citgit.errors import CitError
+from citgit.flows.archive import archive
+from citgit.flows.builds import Repository
+from citgit.flows.claims import Claimed
+from citgit.flows.control import control
+from citgit.flows.enqueue import Change, Wish, enqueue_person, enqueue_push, supersede_older
+from citgit.flows.poll import poll
+from citgit.flows.worker import Worker
+from citgit.flows.writing import push, resend
+from citgit.interfaces import Oid
+from citgit.model.record import Body, Cancel, Pause, Priority, Resume
+from citgit.testing.simulation.node import COMMITS, Node
+from citgit.testing.simulation.world import STEPPERS, Life, World
+
+
+def worker(world: World, node: Node) -> Life:
+    """An agent that turns. When it crashes, a new boot finds the disk as it was, or a new disk."""
+
+    def life() -> None:
+        node.boots += 1
+        made = _worker(world, node, f"b{node.boots}")
+        while True:
+            made.turn()
+
+    return life
+
+
+def small_programs(world: World, node: Node) -> Life:
+    """A shell loop over cit-claim, cit-build, cit-publish, cit-archive and at times cit-reap, each a process."""
+
+    def life() -> None:
+        while True:
+            for program in (_claim_and_build, _publish_and_archive, _reap):
+                with suppress(CitError):
+                    program(world, node)
+                world.switch()
+
+    return life
+
+
+def _claim_and_build(world: World, node: Node) -> None:
+    first = _step(world, node)
+    first.hands_off = True
+    repository = Repository(first.state, poll(first.state))
+    first.do_beat(repository)
+    before = node.actor.journal.claims()
+    first.slots = len(node.attempts.running()) + 1
+    first.do_claim(repository)
+    new = node.actor.journal.claims() - before
+    second = _step(world, node)
+    for build in Repository(second.state, poll(second.state)).active():
+        body = second.body_of(build.held.claim) if build.held and build.held.claim in new else None
+        if build.held and body:
+            second.start(Claimed(build=build, claim=build.held.claim, body=body))
+            while node.attempts.poll(build.held.claim) is None:
+                world.switch()
+
+
+def _publish_and_archive(world: World, node: Node) -> None:
+    made = _step(world, node)
+    repository = Repository(made.state, poll(made.state))
+    made.do_publish(repository)
+    made.do_settle(repository)
+    made.do_promises(repository)
+    made.do_archive(repository, "default")
+
+
+def _reap(world: World, node: Node) -> None:
+    if world.source.random() < 0.7:
+        return
+    made = _step(world, node)
+    until = made.state.clock.monotonic() + 2.5 * world.ttl
+    while made.state.clock.monotonic() < until:
+        made.do_reap(Repository(made.state, poll(made.state)))
+
+
+def _worker(world: World, node: Node, boot: str) -> Worker:
+    return Worker(
+        state=world.client(node), actor=node.actor, doors=world.doors(), workshop=node.attempts, url="self",
+        pools=["default"], boot=boot, node="memory", slots=2,
+    )  # fmt: skip
+
+
+def _step(world: World, node: Node) -> Worker:
+    made = _worker(world, node, f"{STEPPERS}-steps")
+    made.advert = made.workshop.advert(made.boot, 2, ())
+    made.do_resend()
+    return made
+
+
+def archiver(world: World, node: Node) -> Life:
+    """An agent that only archives, beside the workers who do so too."""
+
+    def life() -> None:
+        state = world.client(node)
+        while True:
+            with suppress(CitError):
+                archive(state, node.actor, Repository(state, poll(state)), "default")
+            world.switch()
+
+    return life
+
+
+def requester(world: World, node: Node) -> Life:
+    """Asks for pipelines, and pushes what was kept until all got through; a crash loses nothing that was kept."""
+    left = list(range(world.profile.requests))
+
+    def life() -> None:
+        state, actor = world.client(node), node.actor
+        while left or actor.journal.entries():
+            try:
+                world.accept([answer for _, answer in resend(state, actor.journal)])
+                if left:
+                    snapshot = poll(state)
+                    left.pop()
+                    wish, change = Wish(jobs=["after"]), Change(url="self", branch="main", commit=COMMITS[0])
+                    drafts = enqueue_person(state, actor, snapshot, world.doors(), change, wish)
+                    world.accept(push(state, actor, drafts))
+            except CitError:
+                pass
+            world.switch()
+
+    return life
+
+
+def door(world: World, node: Node) -> Life:
+    """Notices each push, as every other door does, and that it supersedes the one before."""
+    seen: list[Oid] = []
+
+    def life() -> None:
+        state, actor = world.client(node), node.actor
+        while COMMITS[-1] not in seen or actor.journal.entries():
+            world.switch()
+            head = world.branch.heads("self")["main"]
+            try:
+                world.accept([answer for _, answer in resend(state, actor.journal)])
+                if head in seen:
+                    continue
+                repository = Repository(state, poll(state))
+                change = Change(url="self", branch="main", commit=head)
+                for asked in enqueue_push(state, actor, repository, world.doors(), change, principal="push"):
+                    if not asked.kept:
+                        world.accepted.add(asked.build)
+                    after = Repository(state, poll(state))
+                    supersede_older(state, actor, after, after.find(asked.build))
+                seen.append(head)
+            except CitError:
+                continue
+
+    return life
+
+
+def interferer(world: World, node: Node) -> Life:
+    """A maintainer who cancels, holds and re-orders some builds, and in the end lets go what is held."""
+    acts = [0, 0, 0, 0]
+
+    def life() -> None:
+        state, actor = world.client(node), node.actor
+        while True:
+            for _ in range(6):
+                world.switch()
+            try:
+                resend(state, actor.journal)
+                repository = Repository(state, poll(state))
+                builds = [build for build in repository.active() if not build.is_final and not build.broken]
+                if acts and builds:
+                    acts.pop()
+                    bodies: tuple[Body, ...] = (Cancel(), Pause(), Pause(), Priority(priority=5))
+                    control(state, actor, repository, world.source.choice(builds), world.source.choice(bodies))
+                elif not acts:
+                    for build in builds:
+                        if build.state == "paused":
+                            control(state, actor, repository, build, Resume())
+            except CitError:
+                continue
+
+    return life

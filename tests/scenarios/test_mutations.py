@@ -1,0 +1,48 @@
+"""Each defence of the protocol is needed: without it the simulation breaks a promise within a few histories."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mutations import SIMULATION, Mutant, Patch, copy, prove
+
+
+def simulation(profile: str, count: int) -> tuple[str, ...]:
+    """The histories within which a mutant must die: far more than it takes, so that no single seed matters."""
+    return (*SIMULATION, "--profile", profile, "--count", str(count), "--jobs", "1", "--failures", "1")
+
+
+MUTANTS = [
+    Mutant(
+        "the nonce",
+        (Patch("citgit/flows/writing.py", "nonce=state.entropy.nonce()", 'nonce="0" * 32'),),
+        simulation("twins", 400), "claims started twice",
+    ),
+    Mutant(
+        "the claim's oid as the holder",
+        (
+            Patch("citgit/rules/judge.py", 'return "" if named == current else', 'return "" if build.held else'),
+            Patch("citgit/flows/worker.py", "build.held.claim != oid", "build.held.actor != self.actor.name"),
+            Patch("citgit/flows/worker.py", "build.held.claim == oid", "build.held.actor == self.actor.name"),
+        ),
+        simulation("twins", 400), "not the holder's result",
+    ),
+    Mutant(
+        "the archive check after a won claim",
+        (Patch("citgit/flows/claims.py", "if finished_before(state, build):", "if False:"),),
+        simulation("late", 400), "archived builds ran again",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "-"))
+def test_without_it_a_promise_breaks(mutant: Mutant, tmp_path: Path) -> None:
+    """The simulation fails on a copy of the tree that lacks the defence, and says which promise broke."""
+    prove(mutant, tmp_path)
+
+
+def test_a_patch_that_does_not_fit_is_an_error(tmp_path: Path) -> None:
+    """A defence that was rewritten needs its proof rewritten: it is not skipped."""
+    with pytest.raises(AssertionError, match="0 times, not once"):
+        copy(tmp_path, [Patch("citgit/rules/judge.py", "no such text", "")])
