@@ -121,7 +121,9 @@ def _changes(
         before = known.get(ref)
         if before == tip:
             continue
-        if before is None or _grew(state, ref, tip, before):
+        if before is None or _grew(state, ref, tip, before) or _is_archived(state, found, ref, before):
+            # the last: a late copy of an old push brought back what was archived and deleted meanwhile; were it taken
+            # for what is remembered, nobody could delete it
             changes[ref] = tip
         else:
             alarms.append(f"ref {ref!r} was rewound from {before[:12]} to {tip[:12]}")
@@ -144,11 +146,17 @@ def _grew(state: State, ref: str, tip: Oid, before: Oid) -> bool:
 def _may_go(state: State, found: Mapping[str, Oid], ref: str, before: Oid) -> bool:
     """Whether a ref that was at `before` may be gone."""
     place = state.refs.parse(ref)
-    if place and place.kind is Kind.BUILD:
-        tip = archived_tip(state, found, place.group, place.leaf)
-        return bool(tip) and (tip == before or descends(state, tip, before))
     # an agent deletes the ref of its last boot once the next one stands
-    return place is not None and place.kind is Kind.AGENT
+    return _is_archived(state, found, ref, before) or (place is not None and place.kind is Kind.AGENT)
+
+
+def _is_archived(state: State, found: Mapping[str, Oid], ref: str, before: Oid) -> bool:
+    """Whether it is a build whose archive holds `before`, or what came after it: it is final for ever."""
+    place = state.refs.parse(ref)
+    if place is None or place.kind is not Kind.BUILD:
+        return False
+    tip = archived_tip(state, found, place.group, place.leaf)
+    return bool(tip) and (tip == before or descends(state, tip, before))
 
 
 def _policies(state: State, memory: Mapping[str, Oid]) -> PolicyChain | None:

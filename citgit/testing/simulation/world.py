@@ -14,7 +14,7 @@ from citgit.flows.folders import listed, tip_in
 from citgit.flows.publishing import publish
 from citgit.flows.state import Actor, State
 from citgit.interfaces import Answer, Oid, Pushed, Update
-from citgit.model.build import Link
+from citgit.model.build import Build, Link
 from citgit.model.names import Kind, Refs
 from citgit.model.policy import Seal
 from citgit.model.team import Agent, Person, Pool, Role, Team, TeamLimits, TriggerPrincipal
@@ -109,7 +109,9 @@ class World:
         self.pinned = ""
         self.branch = Branch(self.source)
         self.nodes: dict[str, Node] = {}
+        # what depends on the bytes alone is worked out once, for everybody
         self._links: dict[Oid, Link] = {}
+        self._judged: dict[tuple[str, Oid, Oid], Build] = {}
         self._read = 0
         self.ttl = self.source.choice(self.profile.ttls)
         self.pinned = publish(
@@ -152,7 +154,7 @@ class World:
         return State(
             refs=self.refs, objects=node.objects, remote=Switching(self, node), tips=node.tips,
             verifier=FakeVerifier(), clock=node.clock, entropy=SeededEntropy(self.source, ids), pinned=self.pinned,
-            links=Links(self._links, node.objects),
+            links=Links(self._links, node.objects), judged=self._judged,
         )  # fmt: skip
 
     def doors(self) -> Doors:
