@@ -180,14 +180,14 @@ class Entrusted:
 class Journal(Protocol):
     """Every push is written here, durably, before it is sent (PROTOCOL §4)."""
 
-    def add(self, entry: Entrusted) -> None:
-        """Durable when it returns. Raises NodeFull if it cannot be written."""
+    def add(self, *entries: Entrusted) -> None:
+        """Durable when it returns, all of them at the cost of one. Raises NodeFull if it cannot be written."""
 
     def entries(self) -> list[Entrusted]:
         """What was added and not yet settled, oldest first."""
 
-    def settle(self, new: Oid) -> None:
-        """Forgets the entry whose new tip this is: its end is known."""
+    def settle(self, *news: Oid) -> None:
+        """Forgets the entries whose new tips these are: their end is known."""
 
     def claims(self) -> set[Oid]:
         """The oids of all claims that this worker ever sent and that are still of interest."""

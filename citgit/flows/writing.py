@@ -97,13 +97,14 @@ def complain(pushed: Pushed) -> None:
 
 def push(state: State, actor: Actor, drafts: Sequence[Draft]) -> list[Pushed]:
     """Journals, pushes, and finds out what became of lost answers. Answers UNKNOWN stay in the journal."""
-    for one in drafts:
-        actor.journal.add(Entrusted(ref=one.ref, old=one.old, new=one.new, commits=(one.data,), kind=one.kind))
+    actor.journal.add(
+        *(Entrusted(ref=one.ref, old=one.old, new=one.new, commits=(one.data,), kind=one.kind) for one in drafts)
+    )
     answers = state.remote.push([Update(one.ref, one.old, one.new) for one in drafts])
     settled = [_resolve(state, answer) if answer.answer is Answer.UNKNOWN else answer for answer in answers]
-    for answer in settled:
-        if answer.answer is not Answer.UNKNOWN and answer.update.new:
-            actor.journal.settle(answer.update.new)
+    known = [one.update.new for one in settled if one.answer is not Answer.UNKNOWN and one.update.new]
+    if known:
+        actor.journal.settle(*known)
     return settled
 
 

@@ -1,4 +1,4 @@
-"""The journal: every push as a file, durable before it is sent, so that nobody forgets what they may have done."""
+"""The journal: every push is written here, durably, before it is sent: nobody forgets what they may have done."""
 
 from __future__ import annotations
 
@@ -17,28 +17,35 @@ from citgit.model.names import is_oid
 
 # A claim is of interest until its build is archived; after this many newer ones it has long been.
 _CLAIMS_KEPT = 10_000
+# A journal with this many lines that say nothing new is written anew.
+_WASTE = 20_000
 
 
 class FileJournal:
-    """Entries as files of `directory`, one each, named by their order; `report` is told of damaged ones.
+    """One file of `directory`, only ever appended to: a line per entry, one per settled entry, each with its digest.
 
-    Also for several processes at once: the small programs of one worker share it.
+    However many entries are added at once, they cost one sync. Also for several processes at once: the small programs
+    of one worker share it. `report` is told of damaged lines, once each.
     """
 
     def __init__(self, directory: Path, *, report: Callable[[str], None] = lambda line: None) -> None:
         self._directory = directory
+        self._path = directory / "log"
         self._report = report
+        self._seen: tuple[int, int] = (0, 0)
+        self._lines = 0
+        self._entries: list[Entrusted] = []
+        self._claims: dict[Oid, None] = {}
 
-    def add(self, entry: Entrusted) -> None:
+    def add(self, *entries: Entrusted) -> None:
         """Durable when it returns; adding an entry again changes nothing. Raises NodeFull."""
         try:
             self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             with self._alone():
-                if entry.kind == "claim":
-                    self._keep_claim(entry.new)
-                if not any(known == entry for _, known in self._read(entry.new)):
-                    number = max((int(path.name[:12]) for path in self._paths()), default=0) + 1
-                    self._write(f"{number:012d}-{entry.new}", _encode(entry))
+                self._catch_up()
+                fresh = [entry for entry in dict.fromkeys(entries) if entry not in self._entries]
+                if fresh:
+                    self._append([_encode(entry) for entry in fresh], sync=True)
         except OSError as error:
             raise NodeFull(
                 f"cannot write the journal {str(self._directory)!r}: {error.strerror}",
@@ -46,68 +53,92 @@ class FileJournal:
             ) from error
 
     def entries(self) -> list[Entrusted]:
-        """What was added and not yet settled, oldest first; damaged files are reported and left for a person."""
-        return [entry for _, entry in self._read()]
+        """What was added and not yet settled, oldest first; damaged lines are reported and left out."""
+        self._catch_up()
+        return list(self._entries)
 
-    def settle(self, new: Oid) -> None:
-        """Forgets the entry whose new tip this is."""
-        if not self._directory.is_dir():
+    def settle(self, *news: Oid) -> None:
+        """Forgets the entries whose new tips these are. Not synced: at worst their end is found out once more."""
+        if not self._path.exists():
             return
         with self._alone():
-            for path, _ in list(self._read(new)):
-                path.unlink(missing_ok=True)
-            self._sync()
+            self._catch_up()
+            known = [new for new in dict.fromkeys(news) if any(entry.new == new for entry in self._entries)]
+            if known:
+                self._append([_line({"settled": known})], sync=False)
+            if self._lines > _WASTE + len(self._entries) + len(self._claims):
+                self._shorten()
 
     def claims(self) -> set[Oid]:
         """The oids of the newest claims that were ever added, settled or not."""
-        return set(self._claims())
+        self._catch_up()
+        return set(self._claims)
 
-    def _paths(self, new: Oid = "") -> list[Path]:
-        return sorted(self._directory.glob(f"[0-9]*-{new or '[0-9a-f]*'}"))
-
-    def _read(self, new: Oid = "") -> Iterator[tuple[Path, Entrusted]]:
-        """The entries, or those of one new tip: their names tell, so a long journal is not read for each."""
-        for path in self._paths(new):
-            try:
-                content = path.read_bytes()
-            except FileNotFoundError:  # settled by another process meanwhile
-                continue
-            try:
-                yield path, _decode(content)
-            except (ValueError, KeyError, TypeError) as error:
-                self._report(f"journal entry {str(path)!r} is damaged and was left out: {error}")
-
-    def _claims(self) -> list[Oid]:
+    def _append(self, lines: list[bytes], *, sync: bool) -> None:
+        new = not self._path.exists()
+        handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
-            lines = (self._directory / "claims").read_text("ascii", "replace").split("\n")
+            # the first newline ends what a crash may have left
+            content = memoryview(b"\n" + b"".join(lines))
+            while content:
+                content = content[os.write(handle, content) :]
+            if sync:
+                os.fsync(handle)
+        finally:
+            os.close(handle)
+        if new:
+            self._sync_folder()
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Reads what this or another process has appended since; all of it, if the file is another one now."""
+        try:
+            about = os.stat(self._path)
         except FileNotFoundError:
-            return []
-        # the last line may have been cut off by a crash: it names a claim that was not sent
-        return [line for line in lines if is_oid(line)]
+            self._seen, self._lines, self._entries, self._claims = (0, 0), 0, [], {}
+            return
+        if self._seen == (about.st_ino, about.st_size):
+            return
+        if self._seen[0] != about.st_ino or about.st_size < self._seen[1]:
+            self._seen, self._lines, self._entries, self._claims = (about.st_ino, 0), 0, [], {}
+        with open(self._path, "rb") as file:
+            file.seek(self._seen[1])
+            content = file.read()
+        # a line that is still being written has no end yet
+        whole = content[: content.rfind(b"\n") + 1]
+        self._seen = about.st_ino, self._seen[1] + len(whole)
+        for line in whole.split(b"\n"):
+            if line:
+                self._take(line)
 
-    def _keep_claim(self, claim: Oid) -> None:
-        known = self._claims()
-        if claim in known:
+    def _take(self, line: bytes) -> None:
+        self._lines += 1
+        try:
+            found = _decode(line)
+        except (ValueError, KeyError, TypeError) as error:
+            self._report(f"a line of the journal {str(self._path)!r} is damaged and was left out: {error}")
             return
-        if len(known) >= 2 * _CLAIMS_KEPT:
-            self._write("claims", "".join(f"{each}\n" for each in [*known[-_CLAIMS_KEPT:], claim]).encode())
-            return
-        with open(self._directory / "claims", "ab") as file:
-            file.write(f"\n{claim}\n".encode())  # the first newline ends what a crash may have left
+        if isinstance(found, Entrusted):
+            self._entries.append(found)
+            if found.kind == "claim":
+                self._claims[found.new] = None
+        else:
+            settled = set(found.get("settled", ()))
+            self._entries = [entry for entry in self._entries if entry.new not in settled]
+            self._claims.update(dict.fromkeys(filter(is_oid, found.get("claims", ()))))
+
+    def _shorten(self) -> None:
+        claims = list(self._claims)[-_CLAIMS_KEPT:]
+        scratch = self._directory / ".log.new"
+        with open(scratch, "wb") as file:
+            file.write(_line({"claims": claims}) + b"".join(map(_encode, self._entries)))
             file.flush()
             os.fsync(file.fileno())
-        self._sync()
+        os.rename(scratch, self._path)
+        self._sync_folder()
+        self._catch_up()
 
-    def _write(self, name: str, content: bytes) -> None:
-        temporary = self._directory / f".tmp-{name}"
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(temporary, self._directory / name)
-        self._sync()
-
-    def _sync(self) -> None:
+    def _sync_folder(self) -> None:
         handle = os.open(self._directory, os.O_RDONLY)
         try:
             os.fsync(handle)
@@ -123,16 +154,21 @@ class FileJournal:
 
 def _encode(entry: Entrusted) -> bytes:
     commits = [base64.b64encode(commit).decode() for commit in entry.commits]
-    body = json.dumps(
-        {"ref": entry.ref, "old": entry.old, "new": entry.new, "kind": entry.kind, "commits": commits}
-    ).encode()
-    return hashlib.sha256(body).hexdigest().encode() + b"\n" + body + b"\n"
+    return _line({"ref": entry.ref, "old": entry.old, "new": entry.new, "kind": entry.kind, "commits": commits})
 
 
-def _decode(content: bytes) -> Entrusted:
-    digest, _, body = content.removesuffix(b"\n").partition(b"\n")
+def _line(document: dict[str, object]) -> bytes:
+    body = json.dumps(document).encode()
+    return hashlib.sha256(body).hexdigest().encode() + b" " + body + b"\n"
+
+
+def _decode(line: bytes) -> Entrusted | dict[str, list[Oid]]:
+    digest, _, body = line.partition(b" ")
     if hashlib.sha256(body).hexdigest().encode() != digest:
         raise ValueError("its digest does not fit its content")
     found = json.loads(body)
+    if "ref" not in found:
+        whole: dict[str, list[Oid]] = found
+        return whole
     commits = tuple(base64.b64decode(commit, validate=True) for commit in found["commits"])
     return Entrusted(found["ref"], found["old"], found["new"], commits, found["kind"])

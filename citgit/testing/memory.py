@@ -279,20 +279,21 @@ class MemoryJournal:
         self._entries: list[Entrusted] = []
         self._claims: set[Oid] = set()
 
-    def add(self, entry: Entrusted) -> None:
-        """Keeps the entry; adding it again changes nothing."""
-        if entry not in self._entries:
-            self._entries.append(entry)
-        if entry.kind == "claim":
-            self._claims.add(entry.new)
+    def add(self, *entries: Entrusted) -> None:
+        """Keeps the entries; adding one again changes nothing."""
+        for entry in entries:
+            if entry not in self._entries:
+                self._entries.append(entry)
+            if entry.kind == "claim":
+                self._claims.add(entry.new)
 
     def entries(self) -> list[Entrusted]:
         """What was not settled, oldest first."""
         return list(self._entries)
 
-    def settle(self, new: Oid) -> None:
-        """Forgets the entry whose new tip this is."""
-        self._entries = [entry for entry in self._entries if entry.new != new]
+    def settle(self, *news: Oid) -> None:
+        """Forgets the entries whose new tips these are."""
+        self._entries = [entry for entry in self._entries if entry.new not in news]
 
     def claims(self) -> set[Oid]:
         """The oids of all claims ever added."""

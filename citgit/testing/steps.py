@@ -35,10 +35,10 @@ class Steps:
 
     def _about(self, part: str, method: str, args: tuple[Any, ...]) -> str:
         if (part, method) == ("journal", "add"):
-            self._kinds[args[0].new] = str(args[0].kind)
-            return str(args[0].kind)
+            self._kinds |= {entry.new: str(entry.kind) for entry in args}
+            return "+".join(sorted({str(entry.kind) for entry in args}))
         if (part, method) == ("journal", "settle"):
-            return self._kinds.get(args[0], "other")
+            return "+".join(sorted({self._kinds.get(new, "other") for new in args}))
         if (part, method) == ("remote", "push"):
             kinds = sorted({self._kinds.get(one.new, "other") if one.new else "delete" for one in args[0]})
             return "+".join(kinds)

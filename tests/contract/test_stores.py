@@ -189,27 +189,36 @@ class TestFileJournal(JournalContract):
         assert again.entries() == entries
         assert again.claims() == {entry.new for entry in entries}
 
-    @pytest.mark.parametrize("keep", [0, 10, 80, -1])
-    def test_torn_file(self, journal: FileJournal, tmp_path: Path, keep: int) -> None:
-        """A file cut off at any place is reported by name and stays; the others count."""
-        good = Entrusted("refs/cit/x", None, "a" * 40, (b"x",), "claim")
+    @pytest.mark.parametrize("keep", [1, 10, 80, -1])
+    def test_torn_line(self, journal: FileJournal, tmp_path: Path, keep: int) -> None:
+        """A line cut off at any place, or changed, is reported and left out; those after it count."""
+        log = tmp_path / "journal" / "log"
         journal.add(Entrusted("refs/cit/x", None, "b" * 40, (b"x",), "claim"))
-        journal.add(good)
-        torn = next((tmp_path / "journal").glob("*-bbbb*"))
-        content = torn.read_bytes()
-        torn.write_bytes(content[:keep] if keep >= 0 else content.replace(b"refs", b"rets"))
+        content = log.read_bytes()
+        log.write_bytes(content[:keep] if keep >= 0 else content.replace(b"refs", b"rets"))
+        good = Entrusted("refs/cit/x", None, "a" * 40, (b"x",), "claim")
         reports: list[str] = []
-        assert FileJournal(tmp_path / "journal", report=reports.append).entries() == [good]
-        assert [str(torn) in line for line in reports] == [True]
-        assert torn.exists()
+        again = FileJournal(tmp_path / "journal", report=reports.append)
+        again.add(good)
+        assert again.entries() == [good]
+        assert again.claims() == {"a" * 40}
+        assert [str(log) in line for line in reports] == ([True] if keep != 1 else [])
+        assert FileJournal(tmp_path / "journal").entries() == [good]
 
-    def test_torn_list_of_claims(self, journal: FileJournal, tmp_path: Path) -> None:
-        """A claim whose line was cut off was never sent; the next one is not swallowed by it."""
-        journal.add(Entrusted("refs/cit/x", None, "a" * 40, (), "claim"))
-        with open(tmp_path / "journal" / "claims", "ab") as file:
-            file.write(b"bbbb")
-        journal.add(Entrusted("refs/cit/y", None, "c" * 40, (), "claim"))
-        assert journal.claims() == {"a" * 40, "c" * 40}
+    def test_long_journal_is_shortened(
+        self, journal: FileJournal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What is settled is dropped in the end, the claims are not, and other processes notice."""
+        monkeypatch.setattr("citgit.git.journal._WASTE", 20)
+        other = FileJournal(tmp_path / "journal")
+        left = Entrusted("refs/cit/left", None, "f" * 40, (b"x",), "claim")
+        other.add(left)
+        for number in range(40):
+            journal.add(Entrusted("refs/cit/x", None, f"{number:040x}", (b"x",), "claim"))
+            journal.settle(f"{number:040x}")
+        assert len([line for line in (tmp_path / "journal" / "log").read_bytes().split(b"\n") if line]) < 70
+        assert journal.entries() == other.entries() == [left]
+        assert len(other.claims()) == 41
 
     def test_folder_that_cannot_be_written(self, tmp_path: Path) -> None:
         """Without a journal nothing is pushed: the error says where and what to do."""
