@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import shutil
 from pathlib import Path
 
 from citgit.errors import Errored, Refused
-from citgit.git.program import Output, failed, must, run
+from citgit.git.objects import GitObjects
+from citgit.git.plain import CONFIG, plain_files, write_files
+from citgit.git.program import Output, failed, run
+from citgit.git.refs import RefFiles
 from citgit.interfaces import Oid
 
 # Build trees are thrown away; what matters has been synced in the mirror.
 _SETTINGS = ("core.fsync=none", "checkout.defaultRemote=", "core.protectHFS=true", "core.protectNTFS=true")
 
 
-def fill(target: Path, mirror: Path, commit: Oid, *, timeout: float) -> None:
+def fill(target: Path, mirror: Path, commit: Oid, objects: GitObjects, tree: Oid, *, timeout: float) -> None:
     """Makes a repository at `target` with HEAD detached at `commit`, borrowing the objects of `mirror`.
+
+    `objects` are those of the mirror, `tree` is the commit's.
 
     It has the mirror's tags (for `git describe`), and no origin, hooks, filters or templates.
     `target` must be empty or absent. Raises Refused if git will not write such files, Errored if it cannot.
@@ -22,42 +29,50 @@ def fill(target: Path, mirror: Path, commit: Oid, *, timeout: float) -> None:
     if target.is_symlink() or (target.exists() and any(target.iterdir())):
         raise Errored(f"cannot check out into {str(target)!r}: it is not empty", hint="name a folder that is new")
     try:
-        must(["init", "--quiet", "--template=", "--", str(target)], doing=f"create {str(target)!r}")
         inside = target / ".git"
-        (inside / "objects" / "info").mkdir(exist_ok=True)
+        for folder in ("objects/info", "refs/heads", "refs/tags"):
+            os.makedirs(inside / folder)
+        (inside / "HEAD").write_text(f"{commit}\n")
+        (inside / "config").write_text(CONFIG)
         (inside / "objects" / "info" / "alternates").write_text(f"{(mirror / 'objects').resolve()}\n")
         if (mirror / "shallow").is_file():
             shutil.copyfile(mirror / "shallow", inside / "shallow")
         (inside / "packed-refs").write_bytes(_tags(mirror))
-        output = run(
-            ["checkout", "--quiet", "--force", "--detach", "--no-recurse-submodules", commit, "--"],
-            cwd=target,
-            timeout=timeout,
-            settings=_SETTINGS,
-        )
-        if output.status:
-            raise _told(target, commit, output)
+        files = plain_files(objects, tree)
+        if files is not None:
+            (inside / "index").write_bytes(write_files(target, files))
+        else:
+            _by_git(target, commit, timeout)
     except BaseException:
         shutil.rmtree(target, ignore_errors=True)
         raise
 
 
+def _by_git(target: Path, commit: Oid, timeout: float) -> None:
+    output = run(
+        ["checkout", "--quiet", "--force", "--detach", "--no-recurse-submodules", commit, "--"],
+        cwd=target,
+        timeout=timeout,
+        settings=_SETTINGS,
+    )
+    if output.status:
+        raise _told(target, commit, output)
+
+
 def _tags(mirror: Path) -> bytes:
     """The mirror's tags as a packed-refs file: one write, however many there are."""
-    listing = must(
-        ["for-each-ref", "--format=%(objectname) %(refname) %(*objectname)", "--", "refs/tags/"],
-        git_dir=mirror,
-        doing="list the tags",
-    )
-    lines = [b"# pack-refs with: peeled fully-peeled sorted "]
-    for line in listing.stdout.split(b"\n"):
-        oid, _, rest = line.partition(b" ")
-        ref, _, peeled = rest.partition(b" ")
-        if ref:
-            lines.append(oid + b" " + ref)
-        if peeled:
-            lines.append(b"^" + peeled)
-    return b"\n".join([*lines, b""])
+    tags = sorted((ref.encode("utf-8", "surrogateescape"), oid) for ref, oid in tags_of(mirror).items())
+    return b"".join([b"# pack-refs with: sorted \n", *(oid.encode() + b" " + ref + b"\n" for ref, oid in tags)])
+
+
+@functools.lru_cache(maxsize=64)
+def _tag_files(mirror: Path) -> RefFiles:
+    return RefFiles(mirror, "refs/tags/")
+
+
+def tags_of(mirror: Path) -> dict[str, Oid]:
+    """The mirror's tags."""
+    return _tag_files(mirror).under("refs/tags/")
 
 
 def _told(target: Path, commit: Oid, output: Output) -> Refused | Errored:

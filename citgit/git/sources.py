@@ -44,6 +44,8 @@ class Mirrors:
         self._directory = directory
         self._timeout = timeout
         self._environment = environment
+        self._stores: dict[Path, GitObjects] = {}
+        self._whole: set[tuple[str, Oid]] = set()
 
     def path(self, url: str) -> Path:
         """Where the mirror of `url` is, or would be."""
@@ -65,16 +67,20 @@ class Mirrors:
         """Makes the commit available here; `ref` is where else to look. Raises NotYet, RemoteAway, Refused."""
         if not is_oid(commit):
             raise Refused(f"not a commit: {commit[:80]!a}", hint="name the full object name, 40 hex digits")
-        with self._alone(url) as mirror:
-            if not self._has(mirror, commit):
-                self._usual(url, mirror)
-            if not self._has(mirror, commit):
-                self._one(url, mirror, commit, ref)
+        mirror = self.path(url)
+        # what was once whole stays so, unless somebody tidied the mirror away
+        if (url, commit) not in self._whole or not self._store(mirror).has(commit):
+            with self._alone(url) as mirror:
+                if not self._has(mirror, commit):
+                    self._usual(url, mirror)
+                if not self._has(mirror, commit):
+                    self._one(url, mirror, commit, ref)
+            self._whole.add((url, commit))
         return self._revision(mirror, commit)
 
     def files(self, url: str, commit: Oid, paths: Sequence[str]) -> dict[str, bytes]:
         """Those `paths` that exist (a path ending in "/" = the *.toml files in it); regular files only."""
-        objects = GitObjects(self.path(url))
+        objects = self._store(self.path(url))
         root = self.tree(url, commit)
         found: dict[str, bytes] = {}
         for path in paths:
@@ -105,8 +111,7 @@ class Mirrors:
 
     def _checkout(self, url: str, commit: Oid, target: Path, deep: int) -> list[Path]:
         mirror = self.path(url)
-        self._commit(mirror, commit)
-        fill(target, mirror, commit, timeout=self._timeout)
+        fill(target, mirror, commit, self._store(mirror), self.tree(url, commit), timeout=self._timeout)
         used = [mirror]
         for each in submodules(mirror, url, commit) if deep else []:
             used += self._submodule(each, target, deep - 1)
@@ -170,7 +175,7 @@ class Mirrors:
 
     def _has(self, mirror: Path, commit: Oid) -> bool:
         """Whether the commit is here whole: a fetch that was cut off leaves objects without their history."""
-        if not GitObjects(mirror).has(commit):
+        if not self._store(mirror).has(commit):
             return False
         args = ["rev-list", "--objects", "--quiet", commit, "--not", "--all", "--"]
         return run(args, git_dir=mirror, timeout=self._timeout).status == 0
@@ -179,10 +184,16 @@ class Mirrors:
         seconds = _header(self._commit(mirror, commit), rb"committer [^\n]* (-?[0-9]+) [+-][0-9]+")
         return Revision(commit, max(0, int(seconds or b"0")) * 1000)
 
+    def _store(self, mirror: Path) -> GitObjects:
+        """The mirror's objects, opened once; a mirror that was made anew is another one."""
+        if mirror not in self._stores or not mirror.exists():
+            self._stores[mirror] = GitObjects(mirror)
+        return self._stores[mirror]
+
     def _commit(self, mirror: Path, commit: Oid) -> bytes:
         """The bytes of a commit. Raises NotYet, Refused."""
         try:
-            kind, data = GitObjects(mirror).read(commit)
+            kind, data = self._store(mirror).read(commit)
         except NotFound as error:
             raise NotYet(f"commit {commit[:12]} was not fetched", hint="fetch it first") from error
         if kind != "commit":
