@@ -10,6 +10,7 @@ from pathlib import Path
 
 from citgit.errors import NotFound
 from citgit.logs.clean import visible
+from citgit.logs.matchers import RANKS, Matchers
 from citgit.logs.read import Line, read, tail
 from citgit.logs.tree import failures, tree
 from citgit.model.record import FirstError
@@ -20,48 +21,6 @@ _MAX_BYTES = 8 * 1024 * 1024
 _TAIL_LINES = 2000
 _MAX_TEXT = 500
 _MOST_PARTS = 50
-
-# Only lines with one of these are looked at closely: logs are long and mostly fine.
-_HINT = re.compile(
-    r"[Ee]rror|ERROR|[Ff]ail|FAIL|[Ff]atal|FATAL|not ok|^Traceback|^E  |✖|undefined reference|cannot find|not found"
-    r"|\*\*\*|panicked|[Ff]ault|●"
-)
-
-# A cause, by those who know what it is; then what only says that something failed; then the word alone.
-_CAUSES = tuple(
-    re.compile(pattern)
-    for pattern in (
-        r"(?P<file>[^\s:][^:]*):(?P<line>\d+):(?:\d+:)? (?:fatal |internal compiler )?error: (?P<message>.*)",
-        r"(?P<file>[^\s(]+)\((?P<line>\d+)(?:,\d+)?\): (?:fatal )?error(?P<message>.*)",
-        r"(?P<file>[^\s:]+\.tsx?):(?P<line>\d+):\d+ - error (?P<message>.*)",
-        r"(?:.*: )?(?P<message>undefined reference to .*)",
-        r"(?:\S*ld(?:\.\w+)?): (?P<message>cannot find .*)",
-        r"CMake Error at (?P<file>[^:]+):(?P<line>\d+)(?P<message>.*)",
-        r"E {3,}(?P<message>\S.*)",
-        r"(?:FAILED|ERROR) (?P<file>[^\s:]+\.py)(?:::(?P<message>.*))?",
-        r"error(?:\[E\d+\])?: (?P<message>.*)",
-        r"(?P<file>\S+\.go):(?P<line>\d+):\d+: (?P<message>.*)",
-        r"\s*--- FAIL: (?P<message>.*)",
-        r"thread '.*' panicked at (?P<file>[^:]+):(?P<line>\d+)(?P<message>.*)",
-        r"\s*not ok(?: \d+)? -? ?(?P<message>(?!.*# (?:TODO|SKIP)).*)",
-        r"\s*✖ (?P<message>(?!failing tests).*)",
-        r"\s*● (?P<message>.* › .*)",
-    )
-)
-_SYMPTOMS = tuple(
-    re.compile(pattern)
-    for pattern in (
-        r"(?:g?make|ninja)[^:]*: \*\*\* (?P<message>\[(?P<file>[^:\]]+):(?P<line>\d+): .*)",
-        r"(?:g?make|ninja)[^:]*: \*\*\* (?P<message>.*)",
-        r"(?:(?P<file>[^\s:]+):(?P<line>\d+): )?\*\*\* (?P<message>.*Stop\.)",
-        r"(?P<message>FAILED: .*)",
-        r"(?P<message>.*: (?:command )?not found)$",
-        r"(?P<message>Segmentation fault.*|.*AddressSanitizer: .*)",
-        r"cit: (?P<message>cannot .*)",
-    )
-)
-_WORDS = (re.compile(r"(?P<message>.*\b(?:error|fatal|failed)\b ?:.*)", re.IGNORECASE),)
-_RANKS = (_CAUSES, _SYMPTOMS, _WORDS)
 
 _FRAME = re.compile(r'\s+File "(?P<file>[^"]+)", line (?P<line>\d+)')
 _LATER_PLACES = (
@@ -83,7 +42,7 @@ class _Find:
     later: list[str] = field(default_factory=list)
 
 
-def first_error(root: Path) -> FirstError | None:
+def first_error(root: Path, matchers: Matchers) -> FirstError | None:
     """The first error in the component tree `root`: in failed parts first; None if nothing looks like one.
 
     A cause in any of them counts more than what only says that something failed.
@@ -93,7 +52,7 @@ def first_error(root: Path) -> FirstError | None:
         nodes = tree(root)
         first = failures(nodes)[:_MOST_PARTS]
         for node in [*first, *(node for node in nodes[:_MOST_PARTS] if node not in first)]:
-            found = _in_component(node.place, node.path)
+            found = _in_component(node.place, node.path, matchers)
             if found and (best is None or found[0] < best[0]):
                 best = found
             if best and best[0] == 0:
@@ -103,11 +62,11 @@ def first_error(root: Path) -> FirstError | None:
     return best[1] if best else None
 
 
-def _in_component(directory: Path, path: str) -> tuple[int, FirstError] | None:
-    found = search(_bounded(read(directory)))
+def _in_component(directory: Path, path: str, matchers: Matchers) -> tuple[int, FirstError] | None:
+    found = search(_bounded(read(directory)), matchers)
     if found is None or found.rank > 0:
         # The beginning says little: what a tool says last may say more.
-        late = search(tail(directory, _TAIL_LINES))
+        late = search(tail(directory, _TAIL_LINES), matchers)
         if late and (found is None or late.rank < found.rank):
             found = late
     if found is None:
@@ -131,7 +90,7 @@ def _bounded(lines: Iterable[Line]) -> Iterable[Line]:
         yield line
 
 
-def search(lines: Iterable[Line]) -> _Find | None:
+def search(lines: Iterable[Line], matchers: Matchers) -> _Find | None:
     """The first line of the best rank, with its surroundings."""
     best: _Find | None = None
     before: deque[str] = deque(maxlen=_BEFORE)
@@ -139,7 +98,7 @@ def search(lines: Iterable[Line]) -> _Find | None:
     for line in lines:
         text = line.text[:4096]
         looks_on = frames is not None or (best is not None and len(best.later) < _LOOK_AHEAD)
-        if not looks_on and not _HINT.search(text):
+        if not looks_on and not matchers.hint.search(text):
             # nearly every line: it is made visible only if it turns out to be what came before an error
             before.append(text[:_MAX_TEXT])
             continue
@@ -155,23 +114,13 @@ def search(lines: Iterable[Line]) -> _Find | None:
             frames.append(text)
             if text and not text[0].isspace():
                 best, frames = _traceback(frames), None
-        elif _HINT.search(text) and (find := _match(text, best.rank if best else len(_RANKS))):
-            find.context = [*(visible(one, colour=False) for one in before), text[:_MAX_TEXT]]
-            best = find
+        elif matchers.hint.search(text) and (found := matchers.match(text, best.rank if best else len(RANKS))):
+            context = [*(visible(one, colour=False) for one in before), text[:_MAX_TEXT]]
+            best = _Find(*found, context)
         before.append(text[:_MAX_TEXT])
     if best is not None and not best.line:
         _place(best)
     return best
-
-
-def _match(text: str, below: int) -> _Find | None:
-    for rank, patterns in enumerate(_RANKS[:below]):
-        for pattern in patterns:
-            if found := pattern.match(text):
-                groups = found.groupdict()
-                line = int((groups.get("line") or "0")[:9])
-                return _Find(rank, groups.get("file") or "", line, (groups.get("message") or text).lstrip(": "))
-    return None
 
 
 def _traceback(frames: list[str]) -> _Find:

@@ -71,6 +71,11 @@ def data_dir() -> Path:
     return Path(os.environ.get("CITGIT_HOME") or platformdirs.user_data_dir("citgit"))
 
 
+def config_dir() -> Path:
+    """Where a node's own settings are: tables that extend the shipped ones."""
+    return Path(os.environ.get("CITGIT_HOME") or platformdirs.user_config_dir("citgit"))
+
+
 def state_dir() -> Path:
     """Where workers keep mirrors, workspaces, attempts and journals."""
     return Path(os.environ.get("CITGIT_HOME") or platformdirs.user_state_dir("citgit"))

@@ -8,6 +8,7 @@ import os
 import secrets
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -23,6 +24,7 @@ from citgit.git.journal import FileJournal
 from citgit.interfaces import Executor, Signer
 from citgit.logs.capture import TOOLS, Capture
 from citgit.logs.first_error import first_error
+from citgit.logs.matchers import load
 from citgit.logs.read import tail
 from citgit.logs.tree import recorded, tree
 from citgit.machine import lock
@@ -31,7 +33,7 @@ from citgit.model.record import Component, Request
 from citgit.model.team import Team
 from citgit.stores.collect import collect
 from citgit.triggers.branch import BranchTrigger
-from citgit.wiring.clone import client_state, data_dir, own_store, state_dir
+from citgit.wiring.clone import client_state, config_dir, data_dir, own_store, state_dir
 from citgit.wiring.configs import TomlConfigs
 from citgit.wiring.hosts import mirrors
 from citgit.workspaces.wake import Wake
@@ -86,7 +88,7 @@ def open_worker(
         choose=_choose,
         collect=_collect,
         tail=_tail,
-        first_error=first_error,
+        first_error=partial(first_error, matchers=load(config_dir() / "matchers.toml")),
         components=_components,
         programs=(TOOLS,),
     )

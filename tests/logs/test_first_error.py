@@ -6,8 +6,16 @@ from pathlib import Path
 import pytest
 
 from citgit.logs.capture import Capture
-from citgit.logs.first_error import first_error
+from citgit.logs.first_error import first_error as search
+from citgit.logs.matchers import load
 from citgit.model.record import Exit, FirstError
+
+MATCHERS = load()
+
+
+def first_error(root: Path) -> FirstError | None:
+    """The first error by the shipped table."""
+    return search(root, MATCHERS)
 
 
 def log(directory: Path, out: str = "", err: str = "", status: int = 2) -> Path:
