@@ -134,7 +134,7 @@ def programs_for_all(folder: Path) -> Path:
         need("a checkout and a python that every user can read")
     made = folder / "bin"
     made.mkdir()
-    for name, module in (("cit", "cit"), ("cit-enqueue", "enqueue")):
+    for name, module in (("cit", "cit"), ("cit-enqueue", "enqueue"), ("cit-verify-push", "verify_push")):
         text = f'#!/bin/sh\nPYTHONPATH={ROOT}:{packages} exec {python} -P -m citgit.programs.{module} "$@"\n'
         (made / name).write_text(text)
         (made / name).chmod(0o755)

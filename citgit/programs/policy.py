@@ -11,6 +11,7 @@ import msgspec
 from citgit.errors import NotFound
 from citgit.flows.policies import fetch_policies
 from citgit.model.policy import PolicyChain, PolicyView
+from citgit.programs.policy_gitolite import gitolite
 from citgit.programs.policy_keys import recover, revoke
 from citgit.programs.policy_people import accept, invite, join
 from citgit.programs.policy_publish import publish, sign
@@ -59,5 +60,5 @@ def find_policy(chain: PolicyChain, revision: str) -> PolicyView:
     raise NotFound(f"no policy {revision!r}", hint=f"there are versions 1 to {chain.tip.version}")
 
 
-for _verb in (publish, sign, revoke, recover, invite, join, accept):
+for _verb in (publish, sign, revoke, recover, invite, join, accept, gitolite):
     command.add_command(_verb)

@@ -39,8 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         case ["update", ref, old, new]:
             return _refuse([(old, new, ref)], all_of=False)
         case ["vref", ref, old, new, name]:
-            words = _judged([(old, new, ref)])[0]
-            print(f"{name}: {words}" if words else "", end="\n" if words else "")
+            if words := _judged([(old, new, ref)])[0]:
+                print(f"{name}: {words}")  # what refuses, to gitolite; its pusher sees stderr
+                print(f"cit: refused {ref}: {words}", file=sys.stderr)
             return 0
         case ["pre-receive"]:
             lines = [line.split(" ", 2) for line in sys.stdin.read().splitlines()]
