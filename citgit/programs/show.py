@@ -14,7 +14,19 @@ from citgit.model.units import size_text
 from citgit.programs.find import find_build
 from citgit.programs.follow import status_of
 from citgit.programs.reach import reach
-from citgit.programs.wording import agent, builtins, coloured, document, emit, label, plain, span, took, word
+from citgit.programs.wording import (
+    agent,
+    builtins,
+    coloured,
+    document,
+    emit,
+    error_line,
+    label,
+    plain,
+    span,
+    took,
+    word,
+)
 from citgit.wiring.clone import open_clone
 
 
@@ -84,9 +96,7 @@ def _result(result: Result) -> Iterator[str]:
         for name in result.tests.failures:
             yield _field("", plain(name))
     if result.first_error:
-        error = result.first_error
-        place = f"{error.file}:{error.line}: " if error.file else ""
-        yield _field("first error", plain(place + error.message))
+        yield _field("first error", plain(error_line(result.first_error)))
     for artifact in result.artifacts:
         yield _field("artifact", plain(f"{artifact.path}  {size_text(artifact.size)}  sha256 {artifact.sha256}"))
     if result.log.where:

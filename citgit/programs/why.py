@@ -20,7 +20,7 @@ from citgit.model.record import Advert, Claim, Decision, Lost, Observed
 from citgit.programs.find import find_build
 from citgit.programs.reach import reach
 from citgit.programs.show import record_line
-from citgit.programs.wording import builtins, coloured, document, emit, label, last_claim, plain, span, word
+from citgit.programs.wording import builtins, coloured, document, emit, error_line, label, last_claim, plain, span, word
 from citgit.rules.authority import fallen, fallen_asker, stop_reason
 from citgit.wiring.clone import Clone, open_clone
 
@@ -92,6 +92,8 @@ def _ended(build: Build) -> Iterator[str]:
             yield f"ended by a {record.head.type} of {record.head.actor}" + (f": {said}" if said else "")
             if isinstance(record.body, Lost) and record.body.observed:
                 yield _observed(record.body.observed)
+    if build.result and build.result.first_error:
+        yield f"first error: {error_line(build.result.first_error)}"
 
 
 def _placed(build: Build, reasons: Reasons) -> None:

@@ -10,7 +10,7 @@ import msgspec
 
 from citgit.flows.control import outcome_text
 from citgit.model.build import Build, Entry
-from citgit.model.record import Claim
+from citgit.model.record import Claim, FirstError
 from citgit.programs.find import title
 from citgit.wiring.logs import visible
 
@@ -53,6 +53,12 @@ def span(seconds: float) -> str:
             rest = whole % size // below
             return f"{whole // size} {unit} {rest} {smaller}" if rest else f"{whole // size} {unit}"
     return f"{whole} s"
+
+
+def error_line(error: FirstError) -> str:
+    """The first error on one line: the part of the build, the place, what was said."""
+    place = f"{error.file}:{error.line}" if error.line else error.file
+    return ": ".join(part for part in (error.component, place, error.message) if part)
 
 
 def last_claim(build: Build) -> Entry | None:

@@ -149,7 +149,7 @@ def test_why_explains_each_state(site: Site, capsys: pytest.CaptureFixture[str])
     """A waiting build names the pool without agents; an ended one its record."""
     assert "no live agent in pool 'default'" in cit(capsys, "why", "big", "-C", str(site.top))[1]
     said = documents(cit(capsys, "why", "bad", "-C", str(site.top), "--json")[1])[0]["why"]
-    assert said == ["ended by a result of person:anna: exit status 1"]
+    assert said == ["ended by a result of person:anna: exit status 1", "first error: x.c:3: no such thing"]
 
 
 def test_diff_compares_what_was_asked_and_what_came_of_it(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
