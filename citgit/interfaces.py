@@ -146,6 +146,16 @@ class Remote(Protocol):
         """Tries each update, independently of the others; one answer each, in order. Never raises RemoteAway."""
 
 
+class Waker(Protocol):
+    """A hint that the state repository may have changed; polling finds out the same, only later."""
+
+    def fileno(self) -> int:
+        """A descriptor that becomes readable then; -1 while there is none."""
+
+    def drain(self) -> bool:
+        """Whether something may have changed since this was last asked. Never waits."""
+
+
 class Hosted(Protocol):
     """The refs of a state repository as its host itself sees them at this moment."""
 

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from citgit.errors import Errored, UsageError
 
@@ -143,6 +143,14 @@ def must(args: Sequence[str], *, doing: str, hint: str = "", **options: Any) -> 
     if output.status:
         raise failed(doing, output, hint=hint)
     return output
+
+
+def become(args: Sequence[str], env: Mapping[str, str]) -> NoReturn:
+    """Replaces this process by `git args…` with exactly that environment. Raises Errored if there is no git."""
+    try:
+        os.execvpe("git", ["git", *args], env)
+    except OSError as error:
+        raise Errored(f"cannot start git: {error.strerror}", hint="install git and have it on PATH") from error
 
 
 def failed(doing: str, output: Output, *, hint: str = "") -> GitFailed:

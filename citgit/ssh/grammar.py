@@ -1,0 +1,70 @@
+"""What a key that is bound to `cit-serve` may ask for: a closed grammar of words, read without a shell.
+
+A command is a verb and one repository, nothing else. The repository is looked up among those that the key may use;
+what the client wrote never becomes a path, an option or a variable.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from citgit.errors import Refused
+
+
+class Verb(Enum):
+    """The verbs, as they are written."""
+
+    STATE = "cit-serve state"
+    UPLOAD = "git-upload-pack"
+    RECEIVE = "git-receive-pack"
+
+
+READS = frozenset({Verb.STATE, Verb.UPLOAD})
+"""What a key may ask for that may only read."""
+
+# As git writes it: one argument in single quotes. None of the characters that would need more are allowed.
+_COMMAND = re.compile(
+    r"(?P<verb>[a-z][a-z-]*(?: [a-z][a-z-]*)?) '(?P<repository>[^'\\!\x00-\x1f\x7f]{1,4096})'", re.ASCII
+)
+_SPELLINGS = {verb.value: verb for verb in Verb} | {"git upload-pack": Verb.UPLOAD, "git receive-pack": Verb.RECEIVE}
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A verb, and the path of the repository as the key's owner configured it."""
+
+    verb: Verb
+    repository: Path
+
+
+def parse(line: str, allowed: Mapping[str, Path], verbs: Iterable[Verb] = tuple(Verb)) -> Command:
+    """The command that a client asked for. Raises Refused, always with the same words for what does not exist."""
+    found = _COMMAND.fullmatch(line)
+    verb = _SPELLINGS.get(found["verb"]) if found else None
+    if found is None or verb is None:
+        raise Refused("this is no command of cit-serve", hint="this key is for git and citgit alone")
+    if verb not in verbs:
+        raise Refused("access denied: this key may only read")
+    repository = allowed.get(found["repository"])
+    if repository is None:
+        raise Refused("no such repository for this key")
+    return Command(verb, repository)
+
+
+def spellings(repositories: Iterable[Path], home: Path) -> dict[str, Path]:
+    """Each way in which git clients write one of these repositories, and its path."""
+    found: dict[str, Path] = {}
+    for path in repositories:
+        whole = str(path)
+        names = {whole}
+        if path.is_relative_to(home):
+            inside = str(path.relative_to(home))
+            names |= {inside, f"~/{inside}", f"/~/{inside}"}
+        for name in names:
+            for spelling in (name, name + "/", name.removesuffix(".git"), name.removesuffix("/.git")):
+                found.setdefault(spelling, path)
+    return found

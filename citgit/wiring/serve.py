@@ -1,0 +1,91 @@
+"""From a repository on this machine to the server's side of a channel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from citgit.errors import NotFound
+from citgit.flows.admit import admit
+from citgit.flows.state import State
+from citgit.git.embedded import Gate, place_of
+from citgit.git.objects import GitObjects
+from citgit.git.overlay import Overlay
+from citgit.git.program import run
+from citgit.git.refs import RefFiles
+from citgit.git.remote import GitRemote
+from citgit.git.tips import GitTips
+from citgit.interfaces import Objects, Oid, Update
+from citgit.keys.verify import SshVerifier
+from citgit.machine import FolderEvents, SystemClock, SystemEntropy
+from citgit.model.names import DEFAULT_ROOT, Refs
+from citgit.ssh.pipe import serve
+from citgit.ssh.session import Session
+
+_MOST_LINKS = 20_000
+
+
+class _Refs(RefFiles):
+    """The refs of a repository that may be moved away: then nothing is known of them, not that all are gone."""
+
+    def __init__(self, place: Path, root: str) -> None:
+        super().__init__(place, root)
+        self._head = place / "HEAD"
+
+    def tip(self, ref: str) -> Oid | None:
+        """Where a ref is now."""
+        return self.read(ref)
+
+    def read(self, ref: str) -> Oid | None:
+        """Where a ref is now. Raises OSError if the repository is not there."""
+        self._head.stat()
+        return super().read(ref)
+
+    def under(self, prefix: str) -> dict[str, Oid]:
+        """The refs below a prefix. Raises OSError if the repository is not there."""
+        self._head.stat()
+        return super().under(prefix)
+
+
+def serve_state(repository: Path, *, pusher: str, may_push: bool, idle: float) -> None:
+    """Serves the state in `repository` to one client on stdin and stdout. Raises NotFound if it is no repository."""
+    place = place_of(str(repository))
+    if place is None:
+        raise NotFound(f"not a repository: {str(repository)!r}", hint="check the --repo of cit-serve")
+    root = _setting(place, "citgit.refs") or DEFAULT_ROOT
+    objects, refs, gate = GitObjects(place), _Refs(place, root), Gate(place, place)
+    state = State(
+        refs=Refs(root), objects=objects, remote=GitRemote(place, str(place), root), tips=GitTips(place, root),
+        verifier=SshVerifier(), clock=SystemClock(), entropy=SystemEntropy(), pinned=_setting(place, "citgit.root"),
+    )  # fmt: skip
+
+    def judge(update: Update, offered: Objects) -> str:
+        if not may_push:
+            return "access denied: this key may only read"
+        if len(state.links) > _MOST_LINKS:
+            # a client may offer what it likes, and what it offers is remembered
+            state.links.clear()
+            state.chains.clear()
+        refused = admit(replace(state, objects=offered), refs, update, pusher=pusher)
+        return str(refused) if refused else ""
+
+    def by_git() -> str:
+        return "" if gate.is_open() else "only git runs the hooks, and obeys the settings, of this repository"
+
+    def offer(offered: Iterable[tuple[str, bytes]]) -> Overlay:
+        return Overlay(objects, offered)
+
+    serve(Session(root, objects, refs, offer, judge, by_git=by_git), 0, 1, idle=idle)
+
+
+def ref_events(place: Path, root: str) -> FolderEvents:
+    """What wakes when a ref under `root` of the repository at `place` changes."""
+    top = place / root.rstrip("/")
+    above = [folder for folder in top.parents if folder == place or place in folder.parents]
+    packed = place / "packed-refs"
+    return FolderEvents(above, [top], lambda path: path == packed or (top in path.parents and path.suffix != ".lock"))
+
+
+def _setting(place: Path, key: str) -> str:
+    return run(["config", "--get", key], git_dir=place).stdout.decode(errors="replace").strip()
