@@ -95,6 +95,23 @@ class Sshd:
             f" -o StrictHostKeyChecking=accept-new -o UserKnownHostsFile={self._folder}/known_hosts -o LogLevel=ERROR"
         )
 
+    def bind(self, command: str) -> str:
+        """Makes a key that may log in as the first user to run `command` alone; the ssh command line that uses it."""
+        name = f"bound{len(list(self._folder.glob('bound*.pub')))}"
+        _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self._folder / name))
+        public = (self._folder / f"{name}.pub").read_text()
+        with open(self._folder / "keys" / self.users[0], "a") as file:
+            file.write(f'restrict,command="{command}" {public}')
+        return self.command.replace(str(self.key), str(self._folder / name))
+
+    def python(self) -> Path:
+        """A Python with this checkout's citgit that the users may run."""
+        folder = self._folder / "programs"
+        if not folder.exists():
+            folder.mkdir()
+            programs_for_all(folder)
+        return folder / "bin" / "python"
+
     def log(self) -> str:
         """What the server has logged."""
         return (self._folder / "log").read_text()
@@ -134,8 +151,10 @@ def programs_for_all(folder: Path) -> Path:
         need("a checkout and a python that every user can read")
     made = folder / "bin"
     made.mkdir()
-    for name, module in (("cit", "cit"), ("cit-enqueue", "enqueue"), ("cit-verify-push", "verify_push")):
-        text = f'#!/bin/sh\nPYTHONPATH={ROOT}:{packages} exec {python} -P -m citgit.programs.{module} "$@"\n'
+    verbs = {"cit": "cit", "cit-enqueue": "enqueue", "cit-verify-push": "verify_push"}
+    programs = {name: f"-m citgit.programs.{module}" for name, module in verbs.items()} | {"python": ""}
+    for name, arguments in programs.items():
+        text = f'#!/bin/sh\nPYTHONPATH={ROOT}:{packages} exec {python} -P {arguments} "$@"\n'
         (made / name).write_text(text)
         (made / name).chmod(0o755)
     return made

@@ -163,6 +163,7 @@ def _limit_faults(team: Team) -> Found:
         ("keep", limits.keep, 1),
         ("admins", limits.admins, 1),
         ("priority", limits.priority, 0),
+        ("poll", limits.poll, 1),
     ):
         if value < least:
             yield ("limits", key), f"found {value}; allowed: at least {least}"

@@ -102,5 +102,6 @@ KEYS: dict[str, str] = {
     "TeamLimits.admins": "How many admins must sign a policy.",
     "TeamLimits.priority": "The highest priority that an owner may set.",
     "TeamLimits.revoked": 'What becomes of the running builds of somebody who was revoked: "stop" or "finish".',
+    "TeamLimits.poll": "The shortest time between two polls of a worker: longer for hosts that count requests.",
 }
 """`Struct.key` -> what it does."""

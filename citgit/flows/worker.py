@@ -25,6 +25,7 @@ from citgit.model.build import Build
 from citgit.model.names import HERE
 from citgit.model.plan import Input
 from citgit.model.record import Advert, Claim, Decision, Observed, Outcome, Progress, RecordType, Result
+from citgit.model.team import TeamLimits
 from citgit.rules.authority import fallen, fallen_asker, stop_reason
 from citgit.rules.judge import promises_of
 from citgit.rules.lifecycle import State as Life
@@ -70,6 +71,7 @@ class Worker:
     doubtful: frozenset[str] = frozenset()
     only: frozenset[str] = frozenset()
     hands_off: bool = False
+    limits: TeamLimits = field(default_factory=TeamLimits)
 
     def turn(self) -> None:
         """One turn. Raises nothing that the next turn could mend; Refused if the policy cannot be trusted."""
@@ -80,6 +82,7 @@ class Worker:
             self.watches.failed()
             self._say("away", "", error.message)
             return
+        self.limits = repository.snapshot.policies.tip.team.limits
         for alarm in repository.snapshot.alarms:
             self._say("alarm", "", alarm)
         if gone := fallen(repository.snapshot.policies.tip, self.actor.name):

@@ -97,7 +97,7 @@ class GitRemote:
                 raise self._unread(output)
             # git prints a line for each ref that it changed: mostly there is none, and one process less to start
             if not before or before != self._listed[0] or output.status or " -> " in output.stderr:
-                self._listed = secrets.token_bytes(16), self._staged()
+                self._listed = secrets.token_bytes(16), self.known()
             self._lock.write_bytes(self._listed[0])
             found = self._listed[1]
         whole = tuple(prefix for prefix in prefixes if prefix.endswith("/"))
@@ -140,8 +140,8 @@ class GitRemote:
             env=self._environment(),
         )
 
-    def _staged(self) -> dict[str, Oid]:
-        """All that fetches from this host have left here."""
+    def known(self) -> dict[str, Oid]:
+        """All refs that fetches from this host have left here, their objects too."""
         listing = must(
             ["for-each-ref", "--format=%(objectname) %(refname)", "--", self._staging],
             git_dir=self._git_dir,

@@ -79,7 +79,7 @@ class OnRevoked(Enum):
 class TeamLimits(_Team, frozen=True, kw_only=True):
     """What holds for everybody: lease time, beat, attempts, retention, admins per policy, owners' priority.
 
-    `revoked` says what becomes of the running builds of somebody who was revoked.
+    `revoked` says what becomes of the running builds of somebody who was revoked; `poll` is the quickest pace of polls.
     """
 
     ttl: Seconds = 60
@@ -89,6 +89,7 @@ class TeamLimits(_Team, frozen=True, kw_only=True):
     admins: int = 1
     priority: int = 10
     revoked: OnRevoked = OnRevoked.STOP
+    poll: Seconds = 1
 
 
 class Team(_Team, frozen=True, kw_only=True):

@@ -21,6 +21,7 @@ from citgit.flows.worker import Event, Worker
 from citgit.model.names import DEFAULT_ROOT, name
 from citgit.model.team import Team
 from citgit.rules.authority import may_speak
+from citgit.rules.pacing import LEAST, jittered, next_pause
 from citgit.wiring.clone import data_dir, open_clone
 from citgit.wiring.keys import ensure_key, named_actor, signer_for
 from citgit.wiring.worker import BranchTrigger, branch_door, lock, node_state, open_worker, wake, worker_home
@@ -36,7 +37,7 @@ from citgit.wiring.worker import BranchTrigger, branch_door, lock, node_state, o
 @click.option("--own", is_flag=True, help="trust all builds as one's own: no sandbox is required")
 @click.option("--doors/--no-doors", default=True, help="look for pushes to branches")
 @click.option("--once", is_flag=True, help="build what waits, then leave")
-@click.option("--interval", default=0.0, help="seconds between polls; default: 1 for a path, else 5")
+@click.option("--interval", default=0.0, help="seconds between polls; default: 1 to 30, by what happens")
 @click.option("--json", "as_json", is_flag=True, help="one JSON document per event")
 def command(
     directory: str, url: str, agent: str, key: str, home: str, slots: int, own: bool, doors: bool, once: bool,
@@ -64,19 +65,24 @@ def command(
     actor = named_actor(team, signer, f"agent:{agent}")
     worker = open_worker(
         url, place, actor, signer, slots=slots or team.agent[agent].slots, team=team, tell=_teller(as_json), root=root,
-        pinned=pinned,
+        pinned=pinned, kept=not once,
     )  # fmt: skip
     worker.own = own
-    serve(worker, place, doors=doors, once=once, interval=interval or (1.0 if Path(url).exists() else 5.0))
+    serve(worker, place, doors=doors, once=once, interval=interval)
 
 
 def serve(worker: Worker, place: Path, *, doors: bool, once: bool, interval: float) -> None:
-    """Turns until SIGTERM or SIGINT (running builds go on, the next worker adopts them), or all is done."""
+    """Turns until SIGTERM or SIGINT (running builds go on, the next worker adopts them), or all is done.
+
+    `interval` is in seconds; 0 lets what happens set the pace.
+    """
     leaving: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda got, frame: _leave(leaving, got, frame))
     door = branch_door(worker, place)
     waker = wake(worker)
+    pause, told = LEAST, Told(worker.tell)
+    worker.tell = told
     worker.tell(Event("serving", "", f"{worker.actor.name} on pools {', '.join(worker.pools)}"))
     while not leaving:
         if doors:
@@ -91,7 +97,27 @@ def serve(worker: Worker, place: Path, *, doors: bool, once: bool, interval: flo
                 raise
         if once and not worker.workshop.running():
             return
-        waker.wait(interval, lambda: bool(leaving) or ended(worker))
+        pause = next_pause(pause, worker.limits, active=told.news(), holding=bool(worker.workshop.running()))
+        chance = worker.state.entropy.uniform(0, 1)
+        waker.wait(interval or jittered(pause, chance), lambda: bool(leaving) or ended(worker))
+
+
+class Told:
+    """Passes events on, and knows whether there were any that more may follow."""
+
+    def __init__(self, tell: Callable[[Event], None]) -> None:
+        self._tell = tell
+        self._news = False
+
+    def __call__(self, event: Event) -> None:
+        """Passes one on."""
+        self._news = self._news or event.kind not in ("away", "error", "alarm")
+        self._tell(event)
+
+    def news(self) -> bool:
+        """Whether anything happened since this was last asked; a host that is away is no reason to hurry."""
+        news, self._news = self._news, False
+        return news
 
 
 def _team(state: State) -> Team:

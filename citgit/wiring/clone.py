@@ -143,9 +143,12 @@ def open_clone(directory: Path) -> Clone:
     )  # fmt: skip
 
 
-def client_state(git_dir: Path, url: str, refs: Refs, *, pinned: str) -> State:
-    """A client of the state repository at `url` whose objects and memory are in `git_dir`."""
-    objects, remote = state_host(git_dir, url, refs.root)
+def client_state(git_dir: Path, url: str, refs: Refs, *, pinned: str, kept: bool = False) -> State:
+    """A client of the state repository at `url` whose objects and memory are in `git_dir`.
+
+    `kept`: one that stays, for whom a channel of its own pays.
+    """
+    objects, remote = state_host(git_dir, url, refs.root, kept=kept)
     known = pinned or setting(git_dir, "citgit.root")
     return State(
         refs=refs, objects=objects, remote=remote, tips=GitTips(git_dir, refs.root),

@@ -13,6 +13,7 @@ from citgit.git.sources import Mirrors
 from citgit.interfaces import Objects, Remote
 from citgit.ssh.address import ssh_address
 from citgit.ssh.connection import Chosen, Connection
+from citgit.ssh.remote import ChannelRemote
 
 
 class Ways:
@@ -43,12 +44,18 @@ def state_remote(git_dir: Path, url: str, root: str) -> GitRemote:
     return GitRemote(git_dir, url, root, environment=lambda: ways.environment(url))
 
 
-def state_host(git_dir: Path, url: str, root: str) -> tuple[Objects, Remote]:
-    """The state repository at `url`, and the objects of a client of it; what is fetched is kept in `git_dir`."""
+def state_host(git_dir: Path, url: str, root: str, *, kept: bool = False) -> tuple[Objects, Remote]:
+    """The state repository at `url`, and the objects of a client of it; what is fetched is kept in `git_dir`.
+
+    `kept` is for who stays: over ssh they get a channel, where the host has `cit-serve`.
+    """
     own, remote = GitObjects(git_dir), state_remote(git_dir, url, root)
     place = place_of(url)
+    if place is None:
+        connection = Ways(git_dir).to(url) if kept else None
+        return own, ChannelRemote(remote, own, connection, root) if connection else remote
     # git has rules about branches that we do not follow
-    if place is None or root.startswith("refs/heads/"):
+    if root.startswith("refs/heads/"):
         return own, remote
     gate = Gate(place, git_dir)
     objects = EmbeddedObjects(gate, own if common_dir(git_dir) == place else GitObjects(place), own)

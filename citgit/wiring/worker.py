@@ -31,6 +31,7 @@ from citgit.machine import lock
 from citgit.model.names import DEFAULT_ROOT, HERE, Refs
 from citgit.model.record import Component, Request
 from citgit.model.team import Team
+from citgit.ssh.remote import ChannelRemote
 from citgit.stores.collect import collect
 from citgit.triggers.branch import BranchTrigger
 from citgit.wiring.clone import client_state, config_dir, data_dir, own_store, state_dir
@@ -42,9 +43,12 @@ from citgit.workspaces.workshop import Found, NodeWorkshop, Tools
 __all__ = ["BranchTrigger", "Wake", "branch_door", "lock", "node_state", "open_worker", "wake", "worker_home"]
 
 
-def node_state(url: str, home: Path, root: str = DEFAULT_ROOT, *, pinned: str = "") -> State:
-    """A client of the state repository at `url` whose objects and memory are below `home`, made if missing."""
-    return client_state(own_store(home), url, Refs(root), pinned=pinned)
+def node_state(url: str, home: Path, root: str = DEFAULT_ROOT, *, pinned: str = "", kept: bool = False) -> State:
+    """A client of the state repository at `url` whose objects and memory are below `home`, made if missing.
+
+    `kept`: one that stays, for whom a channel of its own pays.
+    """
+    return client_state(own_store(home), url, Refs(root), pinned=pinned, kept=kept)
 
 
 def branch_door(worker: Worker, home: Path) -> BranchTrigger:
@@ -54,7 +58,8 @@ def branch_door(worker: Worker, home: Path) -> BranchTrigger:
 
 def wake(worker: Worker) -> Wake:
     """What wakes the worker before its next poll is due."""
-    return Wake(worker.url)
+    remote = worker.state.remote
+    return Wake(worker.url, remote if isinstance(remote, ChannelRemote) else None)
 
 
 def executors(hidden: Sequence[Path] = ()) -> dict[str, Executor]:
@@ -79,9 +84,10 @@ def open_worker(
     tell: Callable[[Event], None] = lambda event: None,
     root: str = DEFAULT_ROOT,
     pinned: str = "",
+    kept: bool = False,
 ) -> Worker:
-    """A worker for the state repository at `url`, all of whose files are below `home`."""
-    state = node_state(url, home, root, pinned=pinned)
+    """A worker for the state repository at `url`, all of whose files are below `home`; `kept` if it stays."""
+    state = node_state(url, home, root, pinned=pinned, kept=kept)
     sources = mirrors(home / "mirrors", home / "state.git")
     tools = Tools(
         environment=_environment,

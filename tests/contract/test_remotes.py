@@ -13,6 +13,9 @@ from citgit.git.objects import GitObjects, init_bare
 from citgit.git.program import must
 from citgit.git.remote import GitRemote
 from citgit.interfaces import Oid
+from citgit.ssh.address import ssh_address
+from citgit.ssh.connection import Chosen, Connection
+from citgit.ssh.remote import ChannelRemote
 from citgit.testing.memory import MemoryHost, MemoryObjects, MemoryRemote
 from citgit.testing.remotes import Client, RemoteContract
 
@@ -154,3 +157,45 @@ class TestGitOverSsh(RemoteContract):
         """A new host; sshd's users cannot enter pytest's own folders."""
         with sshd.folder() as folder:
             yield SshHost(folder, sshd)
+
+
+class ChannelHost(SshHost):
+    """The same repository again, served by `cit-serve` over a kept channel."""
+
+    def __init__(self, folder: Path, sshd: Sshd) -> None:
+        super().__init__(folder, sshd)
+        program = Path(__file__).parent.parent / "ssh" / "open_serve.py"
+        self._ssh = sshd.bind(f"{sshd.python()} {program} --repo {self._git_dir}")
+        self._remotes: list[ChannelRemote] = []
+
+    def client(self) -> Client:
+        """A client with a channel of its own."""
+        outside = super().client()
+        address = ssh_address(self.url())
+        assert address is not None
+        way = Connection(address, Chosen(command=self._ssh))
+        assert isinstance(outside.remote, GitRemote)
+        remote = ChannelRemote(outside.remote, outside.objects, way, "refs/cit/", timeout=20)
+        self._remotes.append(remote)
+        return Client(remote, outside.objects)
+
+    def end(self) -> None:
+        """Closes the channels; none of them may have broken while the host was there."""
+        broken = [remote.why_not for remote in self._remotes if remote.why_not]
+        for remote in self._remotes:
+            remote.close()
+        assert not broken or not self._git_dir.exists(), broken
+
+
+@pytest.mark.privileged
+class TestChannel(RemoteContract):
+    """`cit-serve` behind a real sshd, and git only where the channel says so."""
+
+    @pytest.fixture
+    def host(self, sshd: Sshd, monkeypatch: pytest.MonkeyPatch) -> Iterator[ChannelHost]:
+        """A new host."""
+        with sshd.folder() as folder:
+            made = ChannelHost(folder, sshd)
+            monkeypatch.setenv("GIT_SSH_COMMAND", made._ssh)
+            yield made
+            made.end()
