@@ -14,6 +14,7 @@ from citgit.errors import CitError
 from citgit.flows.builds import Repository
 from citgit.flows.poll import poll
 from citgit.wiring.clone import Clone, open_clone, setting
+from citgit.wiring.hosts import channel_trial
 
 STALE = 60
 """Seconds after which a lock that nobody removed belongs to a process that is gone."""
@@ -91,6 +92,8 @@ def _host(clone: Clone) -> Iterator[Finding]:
         return
     tip = snapshot.policies.tip
     yield Finding(not tip.hold, f"policy {tip.version} by {tip.actor}", "it holds all claims until an admin publishes")
+    if channel := channel_trial(clone.git_dir, clone.url, clone.state.refs.root):
+        yield Finding(True, f"{clone.state.remote.url}: {channel}")
     for alarm in snapshot.alarms:
         yield Finding(False, alarm, "somebody changed the host's refs; ask an admin before you trust it")
     for build in Repository(clone.state, snapshot).active():

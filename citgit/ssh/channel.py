@@ -192,5 +192,11 @@ class Channel:
         return Lost(f"the channel ended: {said or f'status {status}'}", absent=greeting and status != _SSH_FAILED)
 
 
+def command_line(path: str) -> str:
+    """What to run at the host for the state in the repository at `path`, quoted as git quotes."""
+    quoted = path.replace("'", "'\\''")
+    return f"cit-serve state '{quoted}'"
+
+
 def _reason(message: FromServer) -> str:
     return message.message if isinstance(message, Failed) else f"unexpected {type(message).__name__.lower()}"

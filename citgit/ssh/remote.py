@@ -13,7 +13,7 @@ from typing import Protocol
 from citgit.errors import Bug
 from citgit.interfaces import Answer, Objects, Oid, Pushed, Remote, Update
 from citgit.model.names import Refs
-from citgit.ssh.channel import Channel, Lost
+from citgit.ssh.channel import Channel, Lost, command_line
 from citgit.ssh.connection import Connection
 from citgit.ssh.frames import BODY_LIMIT, Garbled
 from citgit.ssh.messages import (
@@ -290,9 +290,9 @@ class ChannelRemote:
         """The channel, opened if it is time to; None if there is none."""
         if self._channel or time.monotonic() < self._not_before:
             return self._channel
-        path = self._connection.address.path.replace("'", "'\\''")
+        line = command_line(self._connection.address.path)
         try:
-            channel = Channel(self._connection.argv(f"cit-serve state '{path}'"), self._root, timeout=self._timeout)
+            channel = Channel(self._connection.argv(line), self._root, timeout=self._timeout)
         except Lost as error:
             self._lose(error)
             return None

@@ -12,6 +12,7 @@ from citgit.git.remote import GitRemote
 from citgit.git.sources import Mirrors
 from citgit.interfaces import Objects, Remote
 from citgit.ssh.address import ssh_address
+from citgit.ssh.channel import Channel, Lost, command_line
 from citgit.ssh.connection import Chosen, Connection
 from citgit.ssh.remote import ChannelRemote
 
@@ -60,6 +61,23 @@ def state_host(git_dir: Path, url: str, root: str, *, kept: bool = False) -> tup
     gate = Gate(place, git_dir)
     objects = EmbeddedObjects(gate, own if common_dir(git_dir) == place else GitObjects(place), own)
     return objects, EmbeddedRemote(gate, place, objects, remote, root)
+
+
+def channel_trial(git_dir: Path, url: str, root: str) -> str | None:
+    """What a worker here could expect of a channel to `url`, in a sentence; None where nobody would use ssh."""
+    connection = Ways(git_dir).to(url) if place_of(url) is None else None
+    if connection is None:
+        return None
+    try:
+        channel = Channel(connection.argv(command_line(connection.address.path)), root, timeout=20)
+    except Lost as error:
+        return (
+            f"no channel, so workers poll through git ({error.message}). To allow one, install citgit there and bind "
+            f'keys by this in authorized_keys: restrict,command="cit-serve --repo {connection.address.path}" KEY'
+        )
+    channel.close()
+    limits = f"; pushes go through git: {channel.by_git}" if channel.by_git else ""
+    return f"a channel by cit-serve is open to workers: no polls are needed{limits}"
 
 
 def mirrors(directory: Path, git_dir: Path) -> Mirrors:

@@ -22,6 +22,7 @@ from citgit.machine import FolderEvents, SystemClock, SystemEntropy
 from citgit.model.names import DEFAULT_ROOT, Refs
 from citgit.ssh.pipe import serve
 from citgit.ssh.session import Session
+from citgit.wiring.shipped import is_shipped
 
 _MOST_LINKS = 20_000
 
@@ -54,7 +55,7 @@ def serve_state(repository: Path, *, pusher: str, may_push: bool, idle: float) -
     if place is None:
         raise NotFound(f"not a repository: {str(repository)!r}", hint="check the --repo of cit-serve")
     root = _setting(place, "citgit.refs") or DEFAULT_ROOT
-    objects, refs, gate = GitObjects(place), _Refs(place, root), Gate(place, place)
+    objects, refs, gate = GitObjects(place), _Refs(place, root), Gate(place, place, is_shipped)
     state = State(
         refs=Refs(root), objects=objects, remote=GitRemote(place, str(place), root), tips=GitTips(place, root),
         verifier=SshVerifier(), clock=SystemClock(), entropy=SystemEntropy(), pinned=_setting(place, "citgit.root"),

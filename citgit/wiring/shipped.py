@@ -37,3 +37,11 @@ def install_hook(git_dir: Path, name: str) -> str:
     target.write_bytes(shipped)
     target.chmod(0o755)
     return f"installed the {name} hook: {target}"
+
+
+def is_shipped(hook: Path) -> bool:
+    """Whether the hook is citgit's own, as this version ships it."""
+    try:
+        return hook.read_bytes() == (SHIPPED / "hooks" / hook.name).read_bytes()
+    except OSError:
+        return False

@@ -14,6 +14,7 @@ from citgit.git.program import must
 from citgit.git.remote import GitRemote
 from citgit.interfaces import Oid
 from citgit.ssh.address import ssh_address
+from citgit.ssh.channel import command_line
 from citgit.ssh.connection import Chosen, Connection
 from citgit.ssh.remote import ChannelRemote
 from citgit.testing.remotes import Client
@@ -50,6 +51,10 @@ class Hosted:
     def key(self, options: str = "") -> str:
         """The ssh command of a new key that may run cit-serve on this repository."""
         return self.sshd.bind(f"{self.sshd.python()} -m citgit.programs.serve --repo {self.git_dir} {options}".rstrip())
+
+    def line(self, ssh: str) -> list[str]:
+        """The command line of a channel."""
+        return [*ssh.split(), "-p", str(self.sshd.port), "citgit-anna@127.0.0.1", command_line(str(self.git_dir))]
 
     def client(self, ssh: str, *, again: float = 0.0, timeout: float = 20) -> Client:
         """A client that logs in so; what it has is its own."""

@@ -18,9 +18,12 @@ from chains import request
 from hosted import Hosted, channel_of, hosted
 from stage import ANNA, EVE, LAB1, LAB2
 
+from citgit.git.objects import init_bare
 from citgit.interfaces import Answer, Update
 from citgit.model.record import Cancel, Claim, Outcome, Result
 from citgit.ssh.channel import Channel
+from citgit.wiring.hosts import channel_trial
+from citgit.wiring.shipped import SHIPPED
 
 __all__ = ["hosted"]
 
@@ -155,6 +158,31 @@ def test_a_hook_of_the_repository_is_not_passed_by(hosted: Hosted) -> None:
     pushed = client.remote.push([Update(ref, None, hosted.bring(client, stage.record(ref, request(), ANNA)))])[0]
     assert (pushed.answer, "not today" in pushed.message) == (Answer.DENIED, True)
     assert channel_of(client).is_open
+
+
+@pytest.mark.parametrize("name", ["update", "pre-receive", "post-receive"])
+def test_our_own_hooks_are_done_here(hosted: Hosted, name: str) -> None:
+    """A host with the hooks that citgit ships keeps the channel: it judges as they do, and starts nothing."""
+    hook = hosted.git_dir / "hooks" / name
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_bytes((SHIPPED / "hooks" / name).read_bytes())
+    hook.chmod(0o755)
+    hosted.sshd.give(hosted.git_dir, "citgit-anna")
+    channel = Channel(hosted.line(hosted.key()), "refs/cit/", timeout=20)
+    assert channel.by_git == ""
+    channel.close()
+
+
+def test_doctor_says_how_to_get_a_channel(hosted: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is one it says so; where there is none, what to write into which file."""
+    init_bare(hosted.folder / "mine.git")
+    monkeypatch.setenv("GIT_SSH_COMMAND", hosted.key())
+    assert "is open to workers" in (channel_trial(hosted.folder / "mine.git", hosted.url, "refs/cit/") or "")
+    monkeypatch.setenv("GIT_SSH_COMMAND", hosted.sshd.command)
+    told = channel_trial(hosted.folder / "mine.git", hosted.url, "refs/cit/") or ""
+    assert "not found" in told
+    assert f'restrict,command="cit-serve --repo {hosted.git_dir}" KEY' in told
+    assert channel_trial(hosted.folder / "mine.git", str(hosted.git_dir), "refs/cit/") is None
 
 
 def test_a_killed_server(hosted: Hosted) -> None:
@@ -336,8 +364,7 @@ def test_a_client_that_does_not_read(hosted: Hosted, tmp_path: Path) -> None:
 
 def test_a_silent_client_is_left(hosted: Hosted) -> None:
     """The server ends a channel on which nothing is said, and says why; half a message counts less long."""
-    argv = [*hosted.key("--idle 1").split(), "-p", str(hosted.sshd.port), "citgit-anna@127.0.0.1"]
-    channel = Channel([*argv, f"cit-serve state '{hosted.git_dir}'"], "refs/cit/", timeout=20)
+    channel = Channel(hosted.line(hosted.key("--idle 1")), "refs/cit/", timeout=20)
     assert select.select([channel.fileno()], [], [], 20)[0]
     with pytest.raises(Exception, match="nothing was heard for 1 s"):
         channel.drain()
