@@ -197,7 +197,8 @@ def _deletes_build(host: _Host) -> Denied | None:
 def _deletes_agent(host: _Host) -> Denied | None:
     agent, ref = host.place.group, host.update.ref
     others = [other for other in host.hosted.under(host.state.refs.agents(agent)) if other != ref]
-    if others or agent not in host.policies.tip.team.agent or may_maintain(host.policies.tip.team, host.pusher, ""):
+    team = host.policies.tip.team
+    if others or agent not in {**team.agent, **team.person} or may_maintain(team, host.pusher, ""):
         return None
     return Denied("delete", "it is the agent's only ref: the next boot's ref comes first")
 

@@ -6,13 +6,15 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import click
 
 from citgit.errors import CitError
+from citgit.flows.audit import unjudged
 from citgit.flows.builds import Repository
+from citgit.flows.freshness import silent
 from citgit.flows.poll import poll
+from citgit.programs.doctor_host import Finding, hook, probe
 from citgit.wiring.clone import Clone, open_clone, setting
 from citgit.wiring.hosts import channel_trial
 
@@ -20,23 +22,27 @@ STALE = 60
 """Seconds after which a lock that nobody removed belongs to a process that is gone."""
 
 
-class Finding(NamedTuple):
-    """One thing that was looked at: whether it is well, what was found, what to do."""
-
-    ok: bool
-    what: str
-    hint: str = ""
+RESTORED = (
+    "the host was restored from a backup, or somebody rewrote it. This clone keeps what it saw, and nothing that went "
+    "away is believed: ask an admin; after a restore, they run 'cit restore'"
+)
+FROZEN = (
+    "the worker or its network is down (others take over), or the host shows an old state: ask a colleague what "
+    "'cit status --all' says, and compare 'cit policy show'"
+)
 
 
 @click.command("doctor", epilog="Example: cit doctor --mend")
 @click.option("-C", "directory", default=".", help="the checkout")
 @click.option("--mend", is_flag=True, help="remove locks that a killed git left")
+@click.option("--probe", "probing", is_flag=True, help="try what the host allows, with refs that mean nothing")
 @click.option("--json", "as_json", is_flag=True, help="one JSON document per finding")
 @click.pass_context
-def command(ctx: click.Context, directory: str, mend: bool, as_json: bool) -> None:
-    """Looks for what is wrong; exit 1 if something is."""
+def command(ctx: click.Context, directory: str, mend: bool, probing: bool, as_json: bool) -> None:
+    """Looks for what is wrong here and at the host; exit 1 if something is."""
     clone = open_clone(Path(directory))
-    findings = [*_setup(clone), *_locks(clone, mend=mend), *_host(clone)]
+    findings = [*_setup(clone), *_locks(clone, mend=mend), *hook(clone), *_host(clone)]
+    findings += probe(clone) if probing else ()
     for finding in findings:
         if as_json:
             click.echo(json.dumps({"version": 1, **finding._asdict()}))
@@ -95,8 +101,13 @@ def _host(clone: Clone) -> Iterator[Finding]:
     if channel := channel_trial(clone.git_dir, clone.url, clone.state.refs.root):
         yield Finding(True, f"{clone.state.remote.url}: {channel}")
     for alarm in snapshot.alarms:
-        yield Finding(False, alarm, "somebody changed the host's refs; ask an admin before you trust it")
-    for build in Repository(clone.state, snapshot).active():
+        yield Finding(False, alarm, RESTORED)
+    repository = Repository(clone.state, snapshot)
+    for words in silent(repository, clone.state.clock.now()):
+        yield Finding(False, words, FROZEN)
+    for found in unjudged(repository):
+        yield Finding(False, f"{found.ref} cannot be judged: {found.fault}", "'cit verify' shows what can")
+    for build in repository.active():
         if build.broken or build.unsupported:
             yield Finding(
                 False, f"build {build.id}: {build.broken or build.unsupported}", "a maintainer repairs the ref"

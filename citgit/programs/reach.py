@@ -6,10 +6,15 @@ import click
 
 from citgit.errors import RemoteAway
 from citgit.flows.builds import Repository
+from citgit.flows.freshness import silent
 from citgit.flows.poll import poll, remembered
+from citgit.flows.state import Snapshot
 from citgit.flows.writing import resend
 from citgit.interfaces import Answer, Entrusted, Pushed
 from citgit.wiring.clone import Clone
+
+MOST_ALARMS = 5
+"""Alarms that a reading verb prints; `cit doctor` and `cit verify` print all."""
 
 
 def reach(clone: Clone) -> Repository:
@@ -26,11 +31,25 @@ def reach(clone: Clone) -> Repository:
         if waiting:
             click.echo(f"{_counted(waiting)} kept here, to be pushed by the next cit command that reaches it", err=True)
         return Repository(clone.state, remembered(clone.state, waiting))
+    _warn(clone, snapshot)
     if not waiting:
         return Repository(clone.state, snapshot)
     for entry, pushed in resend(clone.state, clone.journal):
         click.echo(_told(entry, pushed), err=True)
     return Repository(clone.state, poll(clone.state))
+
+
+def _warn(clone: Clone, snapshot: Snapshot) -> None:
+    """Tells of refs that went back or away, and of holders who fell silent, which a frozen host looks like."""
+    for words in snapshot.alarms[:MOST_ALARMS]:
+        click.echo(f"alarm: {words}", err=True)
+    if len(snapshot.alarms) > MOST_ALARMS:
+        click.echo(f"alarm: and {len(snapshot.alarms) - MOST_ALARMS} more", err=True)
+    quiet = silent(Repository(clone.state, snapshot), clone.state.clock.now())
+    for words in quiet:
+        click.echo(f"note: {words}", err=True)
+    if snapshot.alarms or quiet:
+        click.echo("hint: 'cit doctor' says what to do", err=True)
 
 
 def _counted(waiting: list[Entrusted]) -> str:

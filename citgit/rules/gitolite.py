@@ -23,7 +23,7 @@ def _lines(policy: PolicyView, repository: str, root: str) -> Iterator[str]:
     yield f"repo {repository}"
     yield _rule("RWC", f"{root}policy$", admins)
     yield _rule("RWCD", f"{root}builds/", [*people, *agents])
-    for name in agents:
+    for name in (*agents, *people):
         yield _rule("RWCD", f"{root}agents/{name}/", sorted({name, *admins}))
     for pool in sorted({*team.pool, HERE}):
         folders = [name for name in agents if may_claim(team, f"agent:{name}", pool, "")]

@@ -19,6 +19,7 @@ from citgit.git.program import must, run
 from citgit.git.remote import GitRemote
 from citgit.interfaces import Answer, Pushed, Update
 from citgit.model.record import Cancel, Claim, Outcome, Progress, Result
+from citgit.programs.cit import main
 from citgit.wiring.shipped import install_hook
 
 
@@ -102,6 +103,34 @@ def test_one_bad_ref_does_not_stop_the_others(server: Server) -> None:
     done, denied = server.remote.push(updates)
     assert (done.answer, denied.answer) == (Answer.DONE, Answer.DENIED)
     assert denied.message.startswith("shape: root is void")
+
+
+def test_nobody_honest_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The verbs of a first day, on a host that judged from before its first policy: init, run, cancel, verify."""
+    for key, value in {
+        "HOME": str(tmp_path),
+        "CITGIT_HOME": str(tmp_path / "home"),
+        "GIT_CONFIG_NOSYSTEM": "1",
+    }.items():
+        monkeypatch.setenv(key, value)
+    host, top = tmp_path / "empty.git", tmp_path / "project"
+    init_bare(host)
+    must(["config", "citgit.path", str(Path(sys.executable).parent)], git_dir=host, doing="set up")
+    for hook in ("update", "pre-receive"):
+        install_hook(host, hook)
+    must(["init", "-q", "-b", "main", "--", str(top)], doing="make a checkout")
+    (top / "cit.toml").write_text('[job.check]\ncommand = ["true"]\n')
+    must(["add", "cit.toml"], cwd=top, doing="add")
+    must(["-c", "user.name=a", "-c", "user.email=a", "commit", "-q", "-m", "x"], cwd=top, doing="commit")
+    assert main(["init", "-C", str(top), "--name", "anna", "--state", str(host)]) == 0
+    must(["push", "-q", "--no-verify", str(host), "main"], cwd=top, doing="push")
+    assert main(["run", "check", "-C", str(top), "--here"]) == 0
+    assert main(["run", "check", "-C", str(top), "--no-follow", "--pool", "default"]) == 0
+    assert main(["cancel", "-C", str(top)]) == 0
+    assert main(["policy", "publish", "-C", str(top)]) == 0
+    assert main(["verify", "--all", "-C", str(top)]) == 0
+    for path in host.glob("cit-judge-*"):
+        path.unlink()
 
 
 def test_branches_are_left_alone(server: Server, tmp_path: Path) -> None:
