@@ -57,6 +57,10 @@ class BadSignature(Refused):
     """A record's signature is missing, malformed, or not over its bytes."""
 
 
+class Dismissed(Refused):
+    """Whoever this program acts for may not act any more: it ends."""
+
+
 class Unsupported(CitError):
     """A record or a config key that needs another version of citgit, or is not supported yet."""
 

@@ -66,6 +66,19 @@ class Verifier(Protocol):
         """The public key that made `signature` over `payload` in the namespace `git`. Raises BadSignature."""
 
 
+class Vault(Protocol):
+    """Hides texts for the holders of some keys, and opens those that are for us."""
+
+    def seal(self, plain: bytes, keys: Sequence[str]) -> str:
+        """`plain` for whoever holds one of the public `keys`. Raises Unsupported, UsageError."""
+
+    def ready(self) -> None:
+        """Raises Unsupported if nothing can be hidden here."""
+
+    def open(self, sealed: str) -> bytes | None:
+        """The plain text; None if no key here opens it. Raises Unsupported."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """An entry of a tree: mode 0o100644, 0o100755, 0o120000, 0o040000 or 0o160000."""

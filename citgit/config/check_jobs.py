@@ -150,6 +150,7 @@ def _value_faults(job: Job) -> Found:
         (("env", "secrets"), job.env.secrets, wellformed.name_fault),
         (("keep", "artifacts"), job.keep.artifacts, wellformed.glob_fault),
         (("keep", "junit"), job.keep.junit, wellformed.glob_fault),
+        (("keep", "readers"), job.keep.readers, wellformed.member_fault),
     ]
     lists += [
         (("after", upstream, "artifacts"), after.artifacts, wellformed.glob_fault)

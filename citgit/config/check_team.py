@@ -66,6 +66,10 @@ def _key_faults(team: Team) -> Found:
             yield ("person", name, "keys"), "found none; allowed: at least one public key"
         lines += [(("person", name, "keys", at), name, line) for at, line in enumerate(person.keys)]
     lines += [(("agent", name, "key"), name, agent.key) for name, agent in team.agent.items()]
+    for table, entries in (("person", team.person), ("agent", team.agent)):
+        for name, entry in entries.items():
+            if entry.age and (text := wellformed.age_fault(entry.age)):
+                yield (table, name, "age"), text
     owners: dict[str, str] = {}
     for path, name, line in lines:
         if text := key_fault(line):

@@ -13,7 +13,7 @@ from citgit.errors import NotFound, UsageError
 
 
 def with_person(
-    files: Mapping[str, bytes], name: str, key: str, roles: Sequence[str], groups: Sequence[str]
+    files: Mapping[str, bytes], name: str, key: str, roles: Sequence[str], groups: Sequence[str], age: str = ""
 ) -> tuple[str, bytes]:
     """The file of the team to change, and its content with the person in it. Raises BadConfig, NotFound."""
     split = next((path.rpartition("/")[0] for path in sorted(files) if "people/" in path), "")
@@ -21,6 +21,7 @@ def with_person(
     text = files.get(path, b"").decode()
     block = f"[person.{_key(name)}]\nkeys = {_list([key])}\nroles = {_list(roles)}\n"
     block += f"groups = {_list(groups)}\n" if groups else ""
+    block += f"age = {json.dumps(age)}\n" if age else ""
     content = (f"{text.rstrip()}\n\n{block}" if text.strip() else block).encode()
     read_team({**files, path: content})
     return path, content

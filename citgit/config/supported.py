@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from citgit.model.job import Job, Visibility
+from citgit.model.job import Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,6 @@ NOT_YET: tuple[NotYet, ...] = (
     NotYet("trigger", "cron", lambda job: job.trigger.cron != ""),
     NotYet("env", "secrets", lambda job: job.env.secrets != ()),
     NotYet("place", "as", lambda job: job.place.as_ != "agent", 'only "agent" is'),
-    NotYet("keep", "visibility", lambda job: job.keep.visibility is not Visibility.DOMAIN, 'only "domain" is'),
     NotYet("keep", "escrow", lambda job: job.keep.escrow),
 )
 """The one table; a line leaves it together with the change that brings the effect."""

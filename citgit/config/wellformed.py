@@ -19,6 +19,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=:+-]{0,62}")
 _HELPER = re.compile(r"[A-Za-z0-9+.-]+::")
 _SECRET = re.compile(r"[a-z+]+://[^/@\s]*:[^/@\s]*@", re.IGNORECASE)
+_AGE = re.compile(r"age1[02-9ac-hj-np-z]{58}")
 _BAD_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(/|$)|^[-/.]|[/.]$")
 
 
@@ -30,6 +31,16 @@ def name_fault(word: str) -> str:
         f"not a name: {found_text(word)}; allowed: lower case letters, digits, '.', '_' and '-', at most 63, "
         "beginning with a letter or digit, not ending in '.' or '.lock'"
     )
+
+
+def member_fault(word: str) -> str:
+    """Somebody, or @group."""
+    return name_fault(word.removeprefix("@"))
+
+
+def age_fault(key: str) -> str:
+    """The public half of a native age key."""
+    return "" if _AGE.fullmatch(key) else f"found {found_text(key)}; allowed: an age key such as age1…"
 
 
 def path_fault(path: str) -> str:

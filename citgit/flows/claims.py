@@ -20,6 +20,7 @@ from citgit.errors import Errored, NotYet, Refused
 from citgit.flows.builds import Repository, is_waiting
 from citgit.flows.enqueue import CONFIG_PATHS
 from citgit.flows.folders import archived_tip
+from citgit.flows.private import need_open, reveal
 from citgit.flows.state import Actor, State
 from citgit.flows.writing import draft, push
 from citgit.interfaces import Answer, Configs, Oid, Sources, Update
@@ -80,6 +81,7 @@ def inputs(repository: Repository, build: Build) -> tuple[Input, ...]:
         other = repository.find(named) if after and after.artifacts else None
         if after is None or other is None or not other.is_final:
             continue
+        other = need_open(reveal(repository.state, other))
         kept = [
             Input(
                 label=label, claim=other.result.claim, node=other.result.environment.get("node", ""), path=one.path,

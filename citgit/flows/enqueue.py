@@ -9,6 +9,7 @@ import msgspec
 
 from citgit.errors import NotFound, Refused, TryAgain, UsageError
 from citgit.flows.builds import Repository
+from citgit.flows.private import conceal_request, need_open, opened_request, reveal
 from citgit.flows.state import Actor, Snapshot, State
 from citgit.flows.writing import Draft, complain, draft, follow, push
 from citgit.interfaces import Answer, Configs, Oid, Sources
@@ -52,6 +53,7 @@ class Wish:
     priority: int = 0
     message: str = ""
     retry_of: str = ""
+    readers: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,11 +139,13 @@ def enqueue_again(state: State, actor: Actor, snapshot: Snapshot, old: Build) ->
     """
     if old.request is None:
         raise NotFound(f"build {old.id} has no valid request")
+    old = need_open(reveal(state, old))
+    assert old.request is not None
     build = state.entropy.build_id()
     renamed = {old.id: build}
     promised = []
     for index, promise in enumerate(old.request.promises):
-        request = promise.request
+        request = opened_request(state, old.id, promise.request)
         renamed[promise.id] = promise_id(build, index)
         cause = msgspec.structs.replace(request.cause, build=build, index=index)
         upstream = {label: renamed.get(one, one) for label, one in request.upstream.items()}
@@ -152,7 +156,12 @@ def enqueue_again(state: State, actor: Actor, snapshot: Snapshot, old: Build) ->
 
 
 def first(state: State, actor: Actor, snapshot: Snapshot, request: Request, pool: str, build: str) -> Draft:
-    """A build's request, signed. Raises Refused if the policy does not let the actor ask for it."""
+    """A build's request, signed, hidden from all but its readers if its job is private.
+
+    Raises:
+        Refused: the policy does not let the actor ask for it. Unsupported: it is private, and age is not installed.
+    """
+    request = conceal_request(state, snapshot.policies.tip, actor.name, request, pool)
     made = follow(state, actor, snapshot, request, ref=state.refs.build(pool, build), build=build, parent=None)
     judged = Repository(state, snapshot).build(made.ref, made.new)
     if void := judged.entries[0].void:
@@ -249,7 +258,7 @@ def _cells(
                 job=name, branch=change.branch, config=change.jobs,
                 definition=job, sources=_pin(doors.sources, config, job, change), cause=Cause(),
                 max_attempts=max(1, min(job.limits.attempts, most)), cell=one.cell, parameters=dict(one.parameters),
-                on=wish.on, priority=wish.priority, retry_of=wish.retry_of,
+                on=wish.on, priority=wish.priority, retry_of=wish.retry_of, readers=tuple(wish.readers),
             )  # fmt: skip
             cells.append(Cell(label, job, request))
     return cells, upstream

@@ -43,12 +43,13 @@ class Invitation(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", ta
 
 
 class Joining(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="join"):
-    """The answer: the new key, and `proof`, the secret's signature over it."""
+    """The answer: the new key, and `proof`, the secret's signature over it; `age` if that key cannot decrypt."""
 
     name: str
     key: str
     invite: str
     proof: str
+    age: str = ""
     format: int = 1
 
 
@@ -63,6 +64,7 @@ class Joiner:
     tip: Oid
     name: str
     key: str = ""
+    age: str = ""
     roles: tuple[Role, ...] = ()
     groups: tuple[str, ...] = ()
     inviter: str = ""
@@ -87,7 +89,7 @@ def invite(
     return made
 
 
-def join(state: State, branches: Remote, signer: Signer, token: Signer, who: str) -> Invitation:
+def join(state: State, branches: Remote, signer: Signer, token: Signer, who: str, age: str) -> Invitation:
     """Answers an invitation with the key of `signer`. Raises NotFound, Refused, TryAgain."""
     chain = fetch_policies(state)
     ref = JOINING + name("person", who)
@@ -98,7 +100,7 @@ def join(state: State, branches: Remote, signer: Signer, token: Signer, who: str
     if invited.token != token.public_key:
         raise Refused(f"the line is not for the invitation of {who!r}", hint="it was replaced by a newer one")
     proof = token.sign(_proof(tip, signer.public_key))
-    body = Joining(name=who, key=signer.public_key, invite=tip, proof=proof)
+    body = Joining(name=who, key=signer.public_key, invite=tip, proof=proof, age=age)
     made = _commit(state, f"person:{who}", signer, tip, body)
     complain(branches.push([Update(ref, tip, made)])[0])
     return invited
@@ -136,7 +138,9 @@ def _joiner(state: State, chain: PolicyChain, ref: str, tip: Oid, who: str) -> J
         raise Refused("the answer was not made with the line of this invitation")
     if owner := actor_of(chain.tip.team, key):
         raise Refused(f"the key belongs to {owner} already")
-    return Joiner(ref=ref, tip=tip, name=who, key=key, roles=invited.roles, groups=invited.groups, inviter=inviter)
+    return Joiner(
+        ref=ref, tip=tip, name=who, key=key, age=answer.age, roles=invited.roles, groups=invited.groups, inviter=inviter
+    )
 
 
 def _invitation(state: State, chain: PolicyChain, oid: Oid) -> tuple[Invitation, str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from citgit.errors import Refused
-from citgit.interfaces import Clock, Entropy, Journal, Objects, Oid, Remote, Signer, Tips, Verifier
+from citgit.errors import Refused, Unsupported
+from citgit.interfaces import Clock, Entropy, Journal, Objects, Oid, Remote, Signer, Tips, Vault, Verifier
 from citgit.model.build import Build, Link
 from citgit.model.names import Kind, Refs
 from citgit.model.policy import PolicyChain
@@ -19,6 +19,22 @@ class Actor:
     name: str
     signer: Signer
     journal: Journal
+
+
+class NoVault:
+    """For clients that neither hide anything nor are told what is hidden."""
+
+    def seal(self, plain: bytes, keys: Sequence[str]) -> str:
+        """Raises Unsupported."""
+        raise Unsupported("this client cannot write private builds")
+
+    def ready(self) -> None:
+        """Raises Unsupported."""
+        raise Unsupported("this client cannot write private builds")
+
+    def open(self, sealed: str) -> bytes | None:
+        """None: nothing is for us."""
+        return None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,6 +54,7 @@ class State:
     verifier: Verifier
     clock: Clock
     entropy: Entropy
+    vault: Vault = field(default_factory=NoVault)
     pinned: str = ""
     links: dict[Oid, Link] = field(default_factory=dict)
     chains: dict[Oid, PolicyChain] = field(default_factory=dict)

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from citgit.errors import CitError, Errored, NotYet, Refused, RemoteAway
+from citgit.errors import CitError, Dismissed, Errored, NotYet, RemoteAway
 from citgit.flows import reap
 from citgit.flows.archive import archive
 from citgit.flows.builds import Repository, is_running
@@ -18,6 +18,7 @@ from citgit.flows.claims import Claimed, candidates, claim, fetchable, inputs, k
 from citgit.flows.enqueue import Doors, create_promised
 from citgit.flows.heartbeat import Heart, beat
 from citgit.flows.poll import poll
+from citgit.flows.private import conceal_result, need_open, need_vault, reveal
 from citgit.flows.state import Actor, State
 from citgit.flows.writing import draft, push, resend
 from citgit.interfaces import Answer, Entrusted, Oid, Workshop
@@ -74,7 +75,11 @@ class Worker:
     limits: TeamLimits = field(default_factory=TeamLimits)
 
     def turn(self) -> None:
-        """One turn. Raises nothing that the next turn could mend; Refused if the policy cannot be trusted."""
+        """One turn. Raises nothing that the next turn could mend.
+
+        Raises:
+            Refused: the policy cannot be trusted. Dismissed: it does not let this worker build any more.
+        """
         try:
             self.do_resend()
             repository = Repository(self.state, poll(self.state))
@@ -112,7 +117,7 @@ class Worker:
     # -- the steps of a turn ----------------------------------------------------------------------------
 
     def _leave(self, why: str) -> None:
-        """Stops everything: nothing that this worker writes counts any more. Raises Refused once nothing runs."""
+        """Stops everything: nothing that this worker writes counts any more. Raises Dismissed once nothing runs."""
         for oid, build in self.workshop.running().items():
             if oid not in self.stopped:
                 self._say("stopping", build, why)
@@ -121,7 +126,7 @@ class Worker:
             if self._poll(oid, build) is not None:
                 self.workshop.finish(oid)
         if not self.workshop.running():
-            raise Refused(f"this worker may not build any more: {why}", hint="ask an admin: cit policy show")
+            raise Dismissed(f"this worker may not build any more: {why}", hint="ask an admin: cit policy show")
 
     def do_resend(self) -> None:
         """Finds out about pushes whose answers were lost; refs whose last push is still in doubt are left alone."""
@@ -157,6 +162,7 @@ class Worker:
             gone = stop_reason(repository.snapshot.policies.tip, build.owner, build.principal)
             if gone and result.outcome is not Outcome.PASSED:
                 result = msgspec.structs.replace(result, outcome=Outcome.CANCELLED, reason=f"stopped: {gone}")
+            result = conceal_result(self.state, repository.snapshot.policies, build, result)
             made = draft(self.state, self.actor, repository.snapshot, build, result)
             answer = push(self.state, self.actor, [made])[0]
             if answer.answer is Answer.DONE:
@@ -255,7 +261,9 @@ class Worker:
         if build.request is None:
             return False
         try:
-            fetchable(self.doors.sources, self.doors.configs, self.url, build.request)
+            opened = need_open(reveal(self.state, build))
+            if opened.request:
+                fetchable(self.doors.sources, self.doors.configs, self.url, opened.request)
         except NotYet as error:
             self._say("not yet", build.id, error.message)
             return False
@@ -278,6 +286,8 @@ class Worker:
     ) -> None:
         if fallen_asker(repository.snapshot.policies.tip, build.owner, build.principal):
             return
+        need_vault(self.state, build)
+        need_open(reveal(self.state, build))
         decisions = self._reasons(repository, build, self.advert, self.free()) if self.advert else []
         claimed = claim(
             self.state, self.actor, repository, build, boot=self.boot, node=self.node, decisions=decisions,
@@ -290,7 +300,7 @@ class Worker:
 
     def start(self, claimed: Claimed) -> None:
         """Starts the attempt of a won claim, and says so on its chain."""
-        build = claimed.build
+        build = need_open(reveal(self.state, claimed.build))
         if build.request is None:
             return
         adopted = claimed.claim in self.workshop.running()

@@ -116,11 +116,15 @@ class Where(_Config, frozen=True, kw_only=True):
 
 
 class Keep(_Config, frozen=True, kw_only=True):
-    """What stays of a build, for whom, for how many `days`; `escrow` sends artifacts to the store as well."""
+    """What stays of a build, for whom, for how many `days`; `escrow` sends artifacts to the store as well.
+
+    `readers` are people and @groups who may read a private build, beside its owner and the pool's maintainers.
+    """
 
     artifacts: tuple[str, ...] = ()
     junit: tuple[str, ...] = ()
     visibility: Visibility = Visibility.DOMAIN
+    readers: tuple[str, ...] = ()
     escrow: bool = False
     days: int = 30
 

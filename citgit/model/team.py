@@ -24,12 +24,16 @@ class Role(Enum):
 
 
 class Person(_Team, frozen=True, kw_only=True):
-    """A human: the keys they sign with, their roles, the groups they are in."""
+    """A human: the keys they sign with, their roles, the groups they are in.
+
+    `age` is a key that only decrypts, for whoever's signing keys cannot (ECDSA, in an agent, with a passphrase).
+    """
 
     keys: tuple[str, ...]
     roles: tuple[Role, ...] = ()
     groups: tuple[str, ...] = ()
     mail: str = ""
+    age: str = ""
 
 
 class Agent(_Team, frozen=True, kw_only=True):
@@ -41,6 +45,7 @@ class Agent(_Team, frozen=True, kw_only=True):
     host: str = ""
     slots: int = 1
     drain: bool = False
+    age: str = ""
 
 
 class Pool(_Team, frozen=True, kw_only=True):

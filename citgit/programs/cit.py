@@ -26,6 +26,7 @@ VERBS = {
     "pause": ("pause", "hold a waiting build"),
     "resume": ("resume", "let a held build go on"),
     "retry": ("retry", "ask for the same build again"),
+    "grant": ("grant", "let somebody read a private build"),
     "job": ("job", "list, show, check, add and copy jobs"),
     "agent": ("agent", "list, drain and remove agents"),
     "policy": ("policy", "who may do what: show, publish, sign, revoke, invite"),

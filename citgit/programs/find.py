@@ -10,6 +10,7 @@ from citgit.errors import NotFound, NotYet
 from citgit.flows.builds import Repository
 from citgit.flows.control import outcome_text
 from citgit.flows.history import LOOK, Search
+from citgit.flows.private import is_hidden, reveal, reveal_granted
 from citgit.model.build import Build
 from citgit.model.names import is_build_id
 from citgit.records.folded import Folded
@@ -45,10 +46,17 @@ def is_mine(build: Build, clone: Clone) -> bool:
 
 
 def find_build(repository: Repository, clone: Clone, text: str) -> Build:
-    """The build that `text` means in this clone. Raises NotFound, with candidates in its hint.
+    """The build that `text` means in this clone, opened as far as its keys go. Raises NotFound, with candidates.
 
     Reads what is active, and of the archives as much as it takes from their newest end.
     """
+    found = _find(repository, clone, text)
+    if is_hidden(found) and not repository.snapshot.away:
+        return reveal_granted(clone.state, repository.snapshot.policies, found)
+    return reveal(clone.state, found)
+
+
+def _find(repository: Repository, clone: Clone, text: str) -> Build:
     if is_build_id(text):
         return _whole(repository, text)
     active = sorted(repository.active(), key=lambda one: one.id, reverse=True)

@@ -15,7 +15,7 @@ from citgit.model.names import is_name
 from citgit.wiring.checkout import commit_at, commit_files, head_branch, tracked
 from citgit.wiring.clone import Clone, data_dir, git_place, open_clone, set_setting, setting
 from citgit.wiring.configs import detect, other_ci, read_team, render_cit_toml
-from citgit.wiring.keys import ensure_key, fingerprint
+from citgit.wiring.keys import age_key, ensure_key, fingerprint
 from citgit.wiring.shipped import install_hook, programs_dir
 
 TEAM = """# Who may do what. It counts from branch {branch!r} only, once an admin runs 'cit policy publish'.
@@ -25,7 +25,7 @@ protected = "{branch}"
 keys = ["{key}"]
 roles = ["admin", "maintain", "request", "read"]
 groups = ["dev"]
-
+{age}
 [person.recovery]                      # the offline key: replaces a lost sole admin
 keys = ["{recovery}"]
 roles = ["admin"]
@@ -129,7 +129,9 @@ def _team_toml(clone: Clone, branch: str, person: str, public: str) -> str:
         return ""
     recovery = data_dir() / "keys" / f"{person}-recovery"
     key, _ = ensure_key(recovery, "recovery")
-    (clone.top / "team.toml").write_text(TEAM.format(branch=branch, person=person, key=public, recovery=key))
+    mine = age_key(clone.key) if clone.key else ""
+    age = f'age = "{mine}"\n' if mine else ""
+    (clone.top / "team.toml").write_text(TEAM.format(branch=branch, person=person, key=public, recovery=key, age=age))
     click.echo(f"wrote team.toml: you are its admin. Keep the recovery key somewhere else: {recovery}")
     return "team.toml"
 

@@ -53,10 +53,11 @@ def _worker(options: argparse.Namespace) -> Worker:
     name("agent", options.agent)
     home = Path(options.home) if options.home else worker_home(options.url, f"agent:{options.agent}")
     team = fetch_policies(node_state(options.url, home)).tip.team
-    signer = signer_for(Path(options.key) if options.key else data_dir() / "keys" / options.agent)
+    key = Path(options.key) if options.key else data_dir() / "keys" / options.agent
+    signer = signer_for(key)
     actor = named_actor(team, signer, f"agent:{options.agent}")
     slots = team.agent[options.agent].slots
-    worker = open_worker(options.url, home, actor, signer, slots=slots, team=team, tell=tell)
+    worker = open_worker(options.url, home, actor, signer, key=key, slots=slots, team=team, tell=tell)
     worker.own = options.own
     worker.boot = options.agent + "-steps"
     worker.advert = worker.workshop.advert(worker.boot, slots, worker.labels)

@@ -24,7 +24,7 @@ from citgit.programs.policy_words import change_lines
 from citgit.wiring.checkout import clone_to, config_files
 from citgit.wiring.clone import data_dir, git_place, open_clone, set_setting, setting
 from citgit.wiring.configs import read_team, with_person
-from citgit.wiring.keys import ensure_key, fingerprint, secret_signer, signer_for
+from citgit.wiring.keys import age_key, ensure_key, fingerprint, secret_signer, signer_for
 from citgit.wiring.shipped import install_hook, programs_dir
 
 _ROLES = click.Choice([role.value for role in Role])
@@ -77,7 +77,7 @@ def join(url: str, code: str, directory: str, into: str, key: str) -> None:
     if made:
         click.echo(f"made a signing key for {who}: {path}")
     clone = open_clone(top)
-    invited = answer(clone.state, clone.branches, signer_for(path), secret_signer(secret), who)
+    invited = answer(clone.state, clone.branches, signer_for(path), secret_signer(secret), who, age_key(path))
     set_setting(git_dir, "citgit.person", who)
     set_setting(git_dir, "citgit.key", str(path))
     set_setting(git_dir, "citgit.path", str(programs_dir()))
@@ -104,7 +104,7 @@ def accept(who: tuple[str, ...], directory: str) -> None:
         if one.name in before.person:
             continue  # an earlier accept came as far as the commit
         line = f"{one.key} {one.name}"
-        path, content = with_person(files, one.name, line, [role.value for role in one.roles], one.groups)
+        path, content = with_person(files, one.name, line, [role.value for role in one.roles], one.groups, one.age)
         edit(clone, branch, path, content, f"Let {one.name} in")
         files = {**files, path: content}
     team = read_team(files)

@@ -39,12 +39,14 @@ KEEP = "'cit run --pool default' keeps a request here, to be pushed when the hos
 @click.option("--on", default="", metavar="AGENT", help="only this agent")
 @click.option("--here", is_flag=True, help="build on this machine")
 @click.option("-f", "--follow/--no-follow", default=None, help="wait and show the output (default with --here)")
+@click.option("--reader", "readers", multiple=True, help="who else may read it, if its job is private")
 @click.option("-m", "--message", default="", help="why you ask")
 @click.option("--json", "as_json", is_flag=True, help="one JSON document per event")
 @click.pass_context
 def command(
     ctx: click.Context, job: tuple[str, ...], directory: str, ref: str, config_ref: str, values: tuple[str, ...],
-    pool: str, on: str, here: bool, follow: bool | None, message: str, as_json: bool,
+    pool: str, on: str, here: bool, follow: bool | None, readers: tuple[str, ...], message: str,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Asks for a build of HEAD, or of --ref; without JOB for all jobs of its cit.toml.
 
@@ -70,7 +72,7 @@ def command(
         known = ", ".join(sorted(snapshot.policies.tip.team.agent)) or "none"
         raise NotFound(f"no agent {on!r} in the policy", hint=f"known agents: {known}")
     wish = Wish(
-        jobs=job, parameters=_parameters(values), pool=HERE if here else pool, on=on, message=message,
+        jobs=job, parameters=_parameters(values), pool=HERE if here else pool, on=on, message=message, readers=readers,
     )  # fmt: skip
     drafts = enqueue_person(clone.state, actor, snapshot, clone.doors, change, wish)
     if not here and not is_pushed(clone.git_dir, commit):
@@ -123,7 +125,7 @@ def build_here(clone: Clone, drafts: list[Draft], out: Out) -> int:
             out.say(event.kind, event.build, event.text)
 
     worker = open_worker(
-        clone.url, worker_home(clone.url, actor.name), actor.name, actor.signer, pools=[HERE],
+        clone.url, worker_home(clone.url, actor.name), actor.name, actor.signer, key=clone.key, pools=[HERE],
         source=str(clone.repository), tell=tell, root=clone.state.refs.root, pinned=clone.state.pinned,
     )  # fmt: skip
     follower = Follower(clone, [draft.ref for draft in drafts], out.say)

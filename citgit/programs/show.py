@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from citgit.flows.private import is_hidden
 from citgit.model.build import Build, Entry
 from citgit.model.record import Request, Result
 from citgit.model.units import size_text
@@ -46,6 +47,7 @@ def command(ctx: click.Context, build: str, directory: str, as_json: bool) -> No
             | {
                 "request": builtins(found.request),
                 "result": builtins(found.result),
+                "hidden": is_hidden(found),
                 "records": [record_document(entry) for entry in found.entries],
             }
         )
@@ -65,6 +67,9 @@ def _lines(build: Build, now: int) -> Iterator[str]:
         yield _field("agent", plain(by))
     yield _field("pool", build.pool)
     yield _field("asked by", f"{plain(build.owner)}, {span(now - build.requested)} ago")
+    if is_hidden(build):
+        yield _field("private", "only its readers see the rest, and no key here is one of theirs")
+        yield _field("", f"its owner or a maintainer lets you read it: cit grant {build.id} NAME")
     if build.request:
         yield from _request(build.request)
     if build.result:

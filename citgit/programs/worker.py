@@ -11,7 +11,7 @@ from types import FrameType
 
 import click
 
-from citgit.errors import CitError, NotFound, Refused, RemoteAway, TryAgain, UsageError
+from citgit.errors import CitError, Dismissed, NotFound, Refused, RemoteAway, TryAgain, UsageError
 from citgit.flows.builds import Repository
 from citgit.flows.enqueue import Change, enqueue_push, supersede_older
 from citgit.flows.policies import fetch_policies
@@ -23,7 +23,7 @@ from citgit.model.team import Team
 from citgit.rules.authority import may_speak
 from citgit.rules.pacing import LEAST, jittered, next_pause
 from citgit.wiring.clone import data_dir, open_clone
-from citgit.wiring.keys import ensure_key, named_actor, signer_for
+from citgit.wiring.keys import age_key, ensure_key, named_actor, signer_for
 from citgit.wiring.worker import BranchTrigger, branch_door, lock, node_state, open_worker, wake, worker_home
 
 
@@ -62,10 +62,10 @@ def command(
         )
     team = _team(node_state(url, place, root, pinned=pinned))
     signer = signer_for(path)
-    actor = named_actor(team, signer, f"agent:{agent}")
+    actor = named_actor(team, signer, f"agent:{agent}", age_key(path))
     worker = open_worker(
-        url, place, actor, signer, slots=slots or team.agent[agent].slots, team=team, tell=_teller(as_json), root=root,
-        pinned=pinned, kept=not once,
+        url, place, actor, signer, key=path, slots=slots or team.agent[agent].slots, team=team, tell=_teller(as_json),
+        root=root, pinned=pinned, kept=not once,
     )  # fmt: skip
     worker.own = own
     serve(worker, place, doors=doors, once=once, interval=interval)
@@ -89,6 +89,8 @@ def serve(worker: Worker, place: Path, *, doors: bool, once: bool, interval: flo
             look(worker, door)
         try:
             worker.turn()
+        except Dismissed:
+            raise
         except CitError as error:
             # nothing was acted upon; what it takes to mend it happens elsewhere, while builds run here
             worker.watches.failed()

@@ -18,6 +18,7 @@ from citgit.git.objects import common_dir, init_bare
 from citgit.git.program import must, run, shown
 from citgit.git.tips import GitTips
 from citgit.interfaces import Remote, Signer
+from citgit.keys.age import AgeVault, age_file
 from citgit.keys.public import allowed_signers
 from citgit.keys.verify import SshVerifier
 from citgit.machine import SystemClock, SystemEntropy, owned
@@ -25,7 +26,7 @@ from citgit.model.names import DEFAULT_ROOT, Refs
 from citgit.model.policy import PolicyChain
 from citgit.rules.authority import signers
 from citgit.wiring.configs import TomlConfigs
-from citgit.wiring.hosts import mirrors, state_host, state_remote
+from citgit.wiring.hosts import Branches, mirrors, state_host
 from citgit.wiring.keys import signer_for
 
 __all__ = ["Clone", "client_state", "data_dir", "git_place", "init_bare", "open_clone", "set_setting", "setting"]
@@ -134,18 +135,21 @@ def open_clone(directory: Path) -> Clone:
         # a shared repository on a server: what one user writes in it, another may not be able to
         home = state_dir() / "clones" / hashlib.sha256(str(repository).encode()).hexdigest()[:16]
         store = own_store(home)
-    state = client_state(store, url, refs, pinned=setting(git_dir, "citgit.root"))
+    state = client_state(store, url, refs, pinned=setting(git_dir, "citgit.root"), key=Path(key) if key else None)
     return Clone(
         top=top, git_dir=git_dir, repository=repository, home=home, url=url,
         person=setting(git_dir, "citgit.person"), key=Path(key) if key else None,
         state=state, doors=Doors(sources=mirrors(home / "cit-mirrors", git_dir), configs=TomlConfigs()),
-        branches=state_remote(store, url, "refs/heads/"),
+        branches=Branches(store, url, state.objects),
     )  # fmt: skip
 
 
-def client_state(git_dir: Path, url: str, refs: Refs, *, pinned: str, kept: bool = False) -> State:
+def client_state(
+    git_dir: Path, url: str, refs: Refs, *, pinned: str, key: Path | None = None, kept: bool = False
+) -> State:
     """A client of the state repository at `url` whose objects and memory are in `git_dir`.
 
+    `key` names the signing key; it, or the age identity beside it, opens what private builds hide.
     `kept`: one that stays, for whom a channel of its own pays.
     """
     objects, remote = state_host(git_dir, url, refs.root, kept=kept)
@@ -153,7 +157,8 @@ def client_state(git_dir: Path, url: str, refs: Refs, *, pinned: str, kept: bool
     return State(
         refs=refs, objects=objects, remote=remote, tips=GitTips(git_dir, refs.root),
         verifier=SshVerifier(), clock=SystemClock(), entropy=SystemEntropy(),
-        pinned=known, learned=lambda chain: learn(git_dir, url, chain, known),
+        vault=AgeVault([key, age_file(key)] if key else []), pinned=known,
+        learned=lambda chain: learn(git_dir, url, chain, known),
     )  # fmt: skip
 
 

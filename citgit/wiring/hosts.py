@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from citgit.git import closure
 from citgit.git.embedded import EmbeddedObjects, EmbeddedRemote, Gate, place_of
 from citgit.git.objects import GitObjects, common_dir
 from citgit.git.reach import reach
 from citgit.git.remote import GitRemote
 from citgit.git.sources import Mirrors
-from citgit.interfaces import Objects, Remote
+from citgit.interfaces import Objects, Oid, Pushed, Remote, Update
 from citgit.ssh.address import ssh_address
 from citgit.ssh.channel import Channel, Lost, command_line
 from citgit.ssh.connection import Chosen, Connection
@@ -78,6 +79,30 @@ def channel_trial(git_dir: Path, url: str, root: str) -> str | None:
     channel.close()
     limits = f"; pushes go through git: {channel.by_git}" if channel.by_git else ""
     return f"a channel by cit-serve is open to workers: no polls are needed{limits}"
+
+
+class Branches:
+    """The branches at `url`, beside the state; what is pushed is brought from `objects` to `git_dir` first."""
+
+    def __init__(self, git_dir: Path, url: str, objects: Objects) -> None:
+        self._own, self._objects = GitObjects(git_dir), objects
+        self._remote = state_remote(git_dir, url, "refs/heads/")
+
+    @property
+    def url(self) -> str:
+        """Where it is, for messages."""
+        return self._remote.url
+
+    def fetch(self, prefixes: Sequence[str]) -> dict[str, Oid]:
+        """The branches under `prefixes`, their objects fetched. Raises RemoteAway, Refused."""
+        return self._remote.fetch(prefixes)
+
+    def push(self, updates: Sequence[Update]) -> list[Pushed]:
+        """Tries each update on its own. Raises NotFound if an object is not here."""
+        for update in updates:
+            if update.new:
+                closure.copy(self._objects, self._own, update.new)
+        return self._remote.push(updates)
 
 
 def mirrors(directory: Path, git_dir: Path) -> Mirrors:

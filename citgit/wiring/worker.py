@@ -43,12 +43,14 @@ from citgit.workspaces.workshop import Found, NodeWorkshop, Tools
 __all__ = ["BranchTrigger", "Wake", "branch_door", "lock", "node_state", "open_worker", "wake", "worker_home"]
 
 
-def node_state(url: str, home: Path, root: str = DEFAULT_ROOT, *, pinned: str = "", kept: bool = False) -> State:
+def node_state(
+    url: str, home: Path, root: str = DEFAULT_ROOT, *, pinned: str = "", key: Path | None = None, kept: bool = False
+) -> State:
     """A client of the state repository at `url` whose objects and memory are below `home`, made if missing.
 
-    `kept`: one that stays, for whom a channel of its own pays.
+    `key` opens what private builds hide. `kept`: one that stays, for whom a channel of its own pays.
     """
-    return client_state(own_store(home), url, Refs(root), pinned=pinned, kept=kept)
+    return client_state(own_store(home), url, Refs(root), pinned=pinned, key=key, kept=kept)
 
 
 def branch_door(worker: Worker, home: Path) -> BranchTrigger:
@@ -77,6 +79,7 @@ def open_worker(
     actor_name: str,
     signer: Signer,
     *,
+    key: Path | None = None,
     pools: Sequence[str] = (),
     slots: int = 1,
     source: str = "",
@@ -87,7 +90,7 @@ def open_worker(
     kept: bool = False,
 ) -> Worker:
     """A worker for the state repository at `url`, all of whose files are below `home`; `kept` if it stays."""
-    state = node_state(url, home, root, pinned=pinned, kept=kept)
+    state = node_state(url, home, root, pinned=pinned, key=key, kept=kept)
     sources = mirrors(home / "mirrors", home / "state.git")
     tools = Tools(
         environment=_environment,

@@ -196,7 +196,6 @@ NOT_YET = "not supported yet by this version"
         ("env.secrets = ['key']", f"3: job.a.env.secrets: {NOT_YET}; leave it out"),
         ("place.as = 'requester'", f'3: job.a.place.as: {NOT_YET}, only "agent" is'),
         ("place.as = 'alias:release'", f'3: job.a.place.as: {NOT_YET}, only "agent" is'),
-        ("keep.visibility = 'private'", f'3: job.a.keep.visibility: {NOT_YET}, only "domain" is'),
         ("keep.escrow = true", f"3: job.a.keep.escrow: {NOT_YET}; leave it out"),
     ],
 )
@@ -207,7 +206,7 @@ def test_not_supported_yet(text: str, fault: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["requires.image = ''", "place.as = 'agent'", "keep.visibility = 'domain'", "keep.escrow = false"],
+    ["requires.image = ''", "place.as = 'agent'", "keep.escrow = false"],
 )
 def test_supported_values_of_such_keys(text: str) -> None:
     """Their defaults may be written."""

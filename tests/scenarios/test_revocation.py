@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -22,38 +24,54 @@ from citgit.flows.poll import poll
 from citgit.flows.publishing import publish, seal_of
 from citgit.flows.worker import Worker
 from citgit.flows.writing import push
+from citgit.interfaces import Oid
 from citgit.model.build import Build
-from citgit.model.record import Outcome, Revoked
+from citgit.model.plan import Input
+from citgit.model.record import Claim, Outcome, Request, Revoked
 from citgit.model.team import OnRevoked, TeamLimits
 from citgit.testing.keys import fake_public_key
-from citgit.testing.simulation import COMMIT, Attempts, Trace
+from citgit.testing.simulation.node import COMMITS, Attempts
+from citgit.testing.simulation.profile import PROFILES
+from citgit.testing.simulation.world import World
 
 
-class World:
-    """A host without faults, some workers, and an admin; from the simulation's parts."""
+class Steady(Attempts):
+    """Attempts that take one poll and pass."""
+
+    def start(
+        self, build: str, claim: Oid, request: Request, claimed: Claim, *, own: bool,
+        inputs: Callable[[], Sequence[Input]] = tuple,
+    ) -> str:  # fmt: skip
+        """Begins to run."""
+        self.builds[claim], self.left[claim], self.ends[claim] = build, 2, Outcome.PASSED
+        return "memory:/attempt"
+
+
+class Team:
+    """A host without faults, two workers, and an admin; from the simulation's parts."""
 
     def __init__(self) -> None:
-        self.trace = Trace(0)
-        self.trace.host.faults.chances = {}
-        self.trace._archived_before = set()
-        self.state = self.trace.client()
-        self.admin = self.trace.actor("person:anna")
+        self.world = World(0, PROFILES["mixed"])
+        self.state = self.world.client(self.world.nodes["anna"])
+        self.admin = self.world.nodes["anna"].actor
         self.workers = [self.worker(at) for at in range(2)]
 
     def worker(self, at: int) -> Worker:
         """An agent with two slots; it says nothing."""
-        attempts = Attempts(self.trace)
+        node = self.world.node(f"lab{at}", f"agent:lab{at}")
         return Worker(
-            state=self.trace.client(), actor=self.trace.actor(f"agent:lab{at}"), doors=self.trace.doors(),
-            workshop=attempts, url="self", pools=["default"], boot="b0", node="memory", slots=2,
+            state=self.world.client(node), actor=node.actor, doors=self.world.doors(),
+            workshop=Steady(random.Random(0), lambda build, claim: None), url="self", pools=["default"], boot="b0",
+            node="memory", slots=2,
         )  # fmt: skip
 
     def ask(self, who: str = "person:ben", job: str = "check") -> str:
         """A request; its id."""
-        change = Change(url="self", branch="main", commit=COMMIT)
+        change = Change(url="self", branch="main", commit=COMMITS[0])
+        actor = self.world.node(who, who).actor
         wish = Wish(jobs=[job])
-        drafts = enqueue_person(self.state, self.trace.actor(who), poll(self.state), self.trace.doors(), change, wish)
-        push(self.state, self.trace.actor(who), drafts)
+        drafts = enqueue_person(self.state, actor, poll(self.state), self.world.doors(), change, wish)
+        push(self.state, actor, drafts)
         return drafts[0].ref.rpartition("/")[2]
 
     def revoke(self, *names: str, limits: TeamLimits | None = None, seal: object = None) -> None:
@@ -84,7 +102,7 @@ class World:
 @pytest.mark.parametrize("revoked", list(OnRevoked))
 def test_a_revoked_asker_s_builds(revoked: OnRevoked) -> None:
     """Nobody claims what waits; what runs is stopped at the next turn, unless the policy lets it finish."""
-    world = World()
+    world = Team()
     running = world.ask()
     claim = world.start(0, running)
     waiting = world.ask()
@@ -105,7 +123,7 @@ def test_a_revoked_asker_s_builds(revoked: OnRevoked) -> None:
 
 def test_a_revoked_agent_stops_and_another_takes_over_at_once() -> None:
     """The revoked worker leaves; nobody waits for its lease."""
-    world = World()
+    world = Team()
     build = world.ask()
     claim = world.start(0, build)
     world.revoke("lab0")
@@ -123,7 +141,7 @@ def test_a_revoked_agent_stops_and_another_takes_over_at_once() -> None:
 
 def test_what_slipped_in_between_scan_and_publish() -> None:
     """A result that no seal covers turns void: archived, it reads errored (revoked) and stays final."""
-    world = World()
+    world = Team()
     before, slipped = world.ask(), ""
     while not world.build(before).is_final:
         world.workers[0].turn()
@@ -143,7 +161,7 @@ def test_what_slipped_in_between_scan_and_publish() -> None:
 
 def test_a_sealed_archive_stays_what_it_is() -> None:
     """The same, but the archive was there when the revoking policy read it."""
-    world = World()
+    world = Team()
     build = world.ask()
     for _ in range(20):
         world.workers[0].turn()
