@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct
 
 from citgit.model.job import CitToml, ResolvedJob, Value
 from citgit.model.plan import Ended, Input, Plan, Probe
@@ -79,8 +80,7 @@ class Vault(Protocol):
         """The plain text; None if no key here opens it. Raises Unsupported."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """An entry of a tree: mode 0o100644, 0o100755, 0o120000, 0o040000 or 0o160000."""
 
     name: str
@@ -123,8 +123,7 @@ class Answer(Enum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(Struct, frozen=True):
     """One compare-and-swap: `old` None means the ref must not exist; `new` None deletes it."""
 
     ref: str
@@ -132,8 +131,7 @@ class Update:
     new: Oid | None
 
 
-@dataclass(frozen=True, slots=True)
-class Pushed:
+class Pushed(Struct, frozen=True):
     """The answer to one update, with the host's words."""
 
     update: Update
@@ -189,8 +187,7 @@ class Tips(Protocol):
         """Remembers tips; None forgets one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entrusted:
+class Entrusted(Struct, frozen=True):
     """A journalled push: what was about to be sent. `settled` ones are removed."""
 
     ref: str
@@ -216,8 +213,7 @@ class Journal(Protocol):
         """The oids of all claims that this worker ever sent and that are still of interest."""
 
 
-@dataclass(frozen=True, slots=True)
-class Revision:
+class Revision(Struct, frozen=True):
     """A commit of a source repository and its committer date in ms since the epoch."""
 
     commit: Oid

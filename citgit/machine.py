@@ -14,9 +14,6 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import psutil
-import uuid_utils
-
 
 class SystemClock:
     """The machine's clocks."""
@@ -52,6 +49,8 @@ class SystemEntropy:
 
     def build_id(self) -> str:
         """A new UUIDv7."""
+        import uuid_utils
+
         return str(uuid_utils.uuid7())
 
     def uniform(self, low: float, high: float) -> float:
@@ -64,11 +63,15 @@ def boot_id() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip().replace("-", "")
     except OSError:
+        import psutil
+
         return f"{int(psutil.boot_time()):032x}"
 
 
 def process_start(pid: int) -> str | None:
     """What tells a process from a later one of the same number; None if there is none."""
+    import psutil
+
     try:
         return f"{psutil.Process(pid).create_time():.2f}"
     except psutil.Error:
@@ -89,6 +92,8 @@ def cpus() -> int:
 
 def memory() -> int:
     """The machine's memory in bytes."""
+    import psutil
+
     return int(psutil.virtual_memory().total)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from citgit.errors import BadRecord, BadSignature, NotFound, Refused, Unsupported
 from citgit.flows.state import State

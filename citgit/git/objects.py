@@ -1,4 +1,4 @@
-"""The local object store of a git repository: loose objects read and written directly, durably; packs by pygit2."""
+"""The local object store of a git repository: loose objects read and written directly, durably; packs through git."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from tempfile import mkstemp
-from typing import Any
 
-from citgit.errors import Bug, Errored, NodeFull, NotFound, Refused
+from citgit.errors import Bug, Errored, NodeFull
 from citgit.git.pack import pack
+from citgit.git.packed import PackedObjects, too_large
 from citgit.git.program import must
 from citgit.git.trees import parse_tree, tree_bytes
 from citgit.interfaces import Entry, Oid
@@ -63,8 +63,7 @@ class GitObjects:
 
     def __init__(self, git_dir: Path, beside: Path | None = None) -> None:
         self.git_dir = git_dir
-        self._beside = beside
-        self._odb: Any = None
+        self._packed = PackedObjects(git_dir, beside)
         self._objects = ""
         self._group: dict[Oid, tuple[str, bytes]] | None = None
 
@@ -78,7 +77,7 @@ class GitObjects:
             with open(self._loose(oid), "rb", buffering=0) as file:
                 kind, data = _inflated(file.read(), oid, limit)
         except FileNotFoundError:
-            kind, data = self._packed(oid, limit)
+            kind, data = self._from_pack(oid, limit)
         except (OSError, ValueError, zlib.error) as error:
             raise self._damaged(oid, str(error)) from error
         # Neither libgit2's cache nor a loose file is trusted: the name is what signatures cover.
@@ -90,7 +89,7 @@ class GitObjects:
         """Whether the object is here."""
         if self._group and oid in self._group:
             return True
-        return is_oid(oid) and (os.path.exists(self._loose(oid)) or bool(self._store().exists(oid)))
+        return is_oid(oid) and (os.path.exists(self._loose(oid)) or self._packed.has(oid))
 
     def write(self, kind: str, data: bytes) -> Oid:
         """Stores an object as a loose file, synced before it gets its name. Raises NodeFull, Errored."""
@@ -145,37 +144,15 @@ class GitObjects:
 
     # ---------------------------------------------------------------------------------------------------
 
-    def _store(self) -> Any:
-        if self._odb is None:
-            import pygit2  # a tenth of a second: only those who read packs wait for it
-
-            try:
-                self._odb = pygit2.Repository(str(self.git_dir)).odb
-                if self._beside:
-                    self._odb.add_disk_alternate(str(self._beside))
-            except pygit2.GitError as error:
-                raise NotFound(
-                    f"cannot open the repository {str(self.git_dir)!r}: {error}",
-                    hint="run this in a git repository, or name one with -C",
-                ) from error
-        return self._odb
-
     def _loose(self, oid: Oid) -> str:
         self._objects = self._objects or f"{common_dir(self.git_dir)}/objects/"
         return f"{self._objects}{oid[:2]}/{oid[2:]}"
 
-    def _packed(self, oid: Oid, limit: int) -> tuple[str, bytes]:
-        """An object that is not loose here: in a pack, or in the store of another repository that this one borrows."""
-        store = self._store()
+    def _from_pack(self, oid: Oid, limit: int) -> tuple[str, bytes]:
         try:
-            kind, size = store.read_header(oid)
-            if size > limit:
-                raise _too_large(oid, size, limit)
-            return _kind(kind), bytes(store.read(oid)[1])
-        except KeyError:
-            raise NotFound(f"object {oid[:12]} is not in {str(self.git_dir)!r}", hint="fetch, then try again") from None
-        except _git_error() as error:
-            raise self._damaged(oid, str(error)) from error
+            return self._packed.read(oid, limit)
+        except Errored as error:
+            raise self._damaged(oid, error.message) from error
 
     def _damaged(self, oid: Oid, why: str) -> Errored:
         return Errored(
@@ -258,23 +235,7 @@ def _inflated(content: bytes, oid: Oid, limit: int) -> tuple[str, bytes]:
     if not zero or not size.isdigit():
         raise ValueError("it has no header")
     if int(size) > limit:
-        raise _too_large(oid, int(size), limit)
+        raise too_large(oid, int(size), limit)
     if len(data) != int(size) or not inflater.eof:
         raise ValueError(f"it ends after {len(data)} of {size} bytes")
     return kind, data
-
-
-def _too_large(oid: Oid, size: int, limit: int) -> Refused:
-    return Refused(f"object {oid[:12]} is too large: {size} bytes, the limit is {limit}")
-
-
-def _kind(kind: Any) -> str:
-    """pygit2's number as git's word."""
-    return {1: "commit", 2: "tree", 3: "blob", 4: "tag"}.get(int(kind), "unknown")
-
-
-def _git_error() -> type[Exception]:
-    import pygit2
-
-    error: type[Exception] = pygit2.GitError
-    return error

@@ -1,4 +1,7 @@
-"""The git program: the only place that starts it, through GitPython, in an environment that is not inherited."""
+"""The git program: the only place that starts it, in an environment that is not inherited.
+
+GitPython drives what talks to a host; what stays on this machine is started without it (docs/adr/0012).
+"""
 
 from __future__ import annotations
 
@@ -37,6 +40,7 @@ _SETTINGS = (
 # Filters, ignore files and attributes of the user must not decide what a build sees.
 _LOCAL_SETTINGS = ("core.attributesFile=/dev/null", "core.excludesFile=/dev/null")
 
+_TALKS = frozenset({"fetch", "push", "clone", "ls-remote", "submodule"})
 _URL = re.compile(r"(?i)(?P<scheme>[a-z][a-z0-9+.-]*)://")
 _SCHEMES = frozenset({"file", "ssh", "git", "http", "https", "git+ssh", "ssh+git"})
 _SECRET = re.compile(r"(?i)(?<=https://)[^/@\s]+@|(?<=http://)[^/@\s]+@|(?<=://)(?P<user>[^/@:\s]*):[^/@\s]*@")
@@ -121,9 +125,7 @@ def run(
     argv += [] if cwd is None else ["-C", str(cwd)]
     argv += [] if git_dir is None else [f"--git-dir={git_dir}"]
     argv += args
-    # GitPython hands the whole inherited environment on, so what must go is taken away by env(1).
-    prefix = ["env", *(part for name in drop for part in ("-u", name))] if drop else []
-    process = _start([*prefix, *argv], {**values, **(env or {})})
+    process = _start(argv, drop, {**values, **(env or {})}, talks=bool(_TALKS.intersection(args[:3])))
     try:
         stdout, stderr = process.communicate(input or b"", timeout)
     except subprocess.TimeoutExpired:
@@ -162,7 +164,34 @@ def failed(doing: str, output: Output, *, hint: str = "") -> GitFailed:
     )
 
 
-def _start(argv: list[str], env: dict[str, str]) -> subprocess.Popen[bytes]:
+def kept(args: Sequence[str], *, git_dir: Path | str, beside: Path | None = None) -> subprocess.Popen[bytes]:
+    """A git that answers on stdout what it is asked on stdin, and ends when that does. Raises Errored.
+
+    `beside` is a further folder of objects, such as the quarantine of a push.
+    """
+    drop, values = environment(os.environ, network=False)
+    if beside:
+        quoted = str(beside).replace("\\", "\\\\").replace('"', '\\"')
+        values["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = f'"{quoted}"'
+    argv = ["git", *(part for setting in (*_SETTINGS, *_LOCAL_SETTINGS) for part in ("-c", setting))]
+    return _start([*argv, f"--git-dir={git_dir}", *args], drop, values, talks=False, stderr=subprocess.DEVNULL)
+
+
+def _start(
+    argv: list[str], drop: list[str], values: dict[str, str], *, talks: bool, stderr: int = subprocess.PIPE
+) -> subprocess.Popen[bytes]:
+    try:
+        if talks:
+            # GitPython hands the whole inherited environment on, so what must go is taken away by env(1).
+            prefix = ["env", *(part for name in drop for part in ("-u", name))] if drop else []
+            return _driven([*prefix, *argv], values)
+        env = {name: value for name, value in os.environ.items() if name not in drop} | values
+        return subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, env=env)
+    except OSError as error:
+        raise Errored(f"cannot start git: {error}", hint="install git 2.39 or later and have it on PATH") from error
+
+
+def _driven(argv: list[str], env: dict[str, str]) -> subprocess.Popen[bytes]:
     """The process, from GitPython, whose import must not depend on finding git (it is slow, so it comes late)."""
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     from git.cmd import Git
@@ -170,8 +199,8 @@ def _start(argv: list[str], env: dict[str, str]) -> subprocess.Popen[bytes]:
 
     try:
         wrapped = Git().execute(argv, istream=subprocess.PIPE, as_process=True, env=env)
-    except (GitCommandNotFound, OSError) as error:
-        raise Errored(f"cannot start git: {error}", hint="install git 2.39 or later and have it on PATH") from error
+    except GitCommandNotFound as error:
+        raise OSError(str(error)) from error
     process: subprocess.Popen[bytes] | None = wrapped.proc
     assert process is not None
     wrapped.proc = None  # its destructor would wait for the process a second time

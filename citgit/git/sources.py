@@ -76,30 +76,15 @@ class Mirrors:
                 if not self._has(mirror, commit):
                     self._one(url, mirror, commit, ref)
             self._whole.add((url, commit))
-        return self._revision(mirror, commit)
+        return revision_of(commit, self._commit(mirror, commit))
 
     def files(self, url: str, commit: Oid, paths: Sequence[str]) -> dict[str, bytes]:
         """Those `paths` that exist (a path ending in "/" = the *.toml files in it); regular files only."""
-        objects = self._store(self.path(url))
-        root = self.tree(url, commit)
-        found: dict[str, bytes] = {}
-        for path in paths:
-            folder, _, name = path.rpartition("/")
-            for entry in _entries(objects, root, folder):
-                if entry.mode & 0o170000 == 0o100000 and (entry.name == name or (not name and _is_toml(entry.name))):
-                    full = f"{folder}/{entry.name}" if folder else entry.name
-                    found[full] = objects.read(entry.oid, limit=_CONFIG_LIMIT)[1]
-        return found
+        return chosen_files(self._store(self.path(url)), self.tree(url, commit), paths)
 
     def changed(self, url: str, old: Oid | None, new: Oid) -> list[str] | None:
         """The paths that differ between two fetched commits; None if that cannot be told."""
-        if old is None or not is_oid(old) or not is_oid(new):
-            return None
-        args = ["diff-tree", "-r", "-z", "--name-only", "--no-renames", "--no-ext-diff", old, new, "--"]
-        output = run(args, git_dir=self.path(url), timeout=self._timeout)
-        if output.status:
-            return None
-        return [name.decode("utf-8", "surrogateescape") for name in output.stdout.split(b"\0") if name]
+        return changed_paths(self.path(url), old, new, self._timeout)
 
     def checkout(self, url: str, commit: Oid, target: Path, *, submodules: bool) -> list[Path]:
         """A fresh checkout at `target`; the mirrors it borrows objects from. Raises NotYet, Refused, Errored."""
@@ -107,7 +92,7 @@ class Mirrors:
 
     def tree(self, url: str, commit: Oid) -> Oid:
         """The tree of a fetched commit. Raises NotYet."""
-        return _header(self._commit(self.path(url), commit), b"tree ([0-9a-f]{40})").decode()
+        return tree_of(self._commit(self.path(url), commit))
 
     def _checkout(self, url: str, commit: Oid, target: Path, deep: int) -> list[Path]:
         mirror = self.path(url)
@@ -180,10 +165,6 @@ class Mirrors:
         args = ["rev-list", "--objects", "--quiet", commit, "--not", "--all", "--"]
         return run(args, git_dir=mirror, timeout=self._timeout).status == 0
 
-    def _revision(self, mirror: Path, commit: Oid) -> Revision:
-        seconds = _header(self._commit(mirror, commit), rb"committer [^\n]* (-?[0-9]+) [+-][0-9]+")
-        return Revision(commit, max(0, int(seconds or b"0")) * 1000)
-
     def _store(self, mirror: Path) -> GitObjects:
         """The mirror's objects, opened once; a mirror that was made anew is another one."""
         if mirror not in self._stores or not mirror.exists():
@@ -192,13 +173,7 @@ class Mirrors:
 
     def _commit(self, mirror: Path, commit: Oid) -> bytes:
         """The bytes of a commit. Raises NotYet, Refused."""
-        try:
-            kind, data = self._store(mirror).read(commit)
-        except NotFound as error:
-            raise NotYet(f"commit {commit[:12]} was not fetched", hint="fetch it first") from error
-        if kind != "commit":
-            raise Refused(f"object {commit[:12]} is a {kind}, not a commit", hint="name the commit itself")
-        return data
+        return commit_bytes(self._store(mirror), commit)
 
 
 def _entries(objects: GitObjects, root: Oid, folder: str) -> list[Entry]:
@@ -222,6 +197,51 @@ def _header(commit: bytes, pattern: bytes) -> bytes:
         if found := re.fullmatch(pattern, line):
             return found[1]
     return b""
+
+
+def commit_bytes(objects: GitObjects, commit: Oid) -> bytes:
+    """The bytes of a commit. Raises NotYet, Refused."""
+    try:
+        kind, data = objects.read(commit)
+    except NotFound as error:
+        raise NotYet(f"commit {commit[:12]} was not fetched", hint="fetch it first") from error
+    if kind != "commit":
+        raise Refused(f"object {commit[:12]} is a {kind}, not a commit", hint="name the commit itself")
+    return data
+
+
+def revision_of(commit: Oid, data: bytes) -> Revision:
+    """A commit and its committer date."""
+    seconds = _header(data, rb"committer [^\n]* (-?[0-9]+) [+-][0-9]+")
+    return Revision(commit, max(0, int(seconds or b"0")) * 1000)
+
+
+def tree_of(data: bytes) -> Oid:
+    """The tree that a commit's bytes name."""
+    return _header(data, b"tree ([0-9a-f]{40})").decode()
+
+
+def changed_paths(git_dir: Path, old: Oid | None, new: Oid, timeout: float) -> list[str] | None:
+    """The paths that differ between two commits of a repository; None if that cannot be told."""
+    if old is None or not is_oid(old) or not is_oid(new):
+        return None
+    args = ["diff-tree", "-r", "-z", "--name-only", "--no-renames", "--no-ext-diff", old, new, "--"]
+    output = run(args, git_dir=git_dir, timeout=timeout)
+    if output.status:
+        return None
+    return [name.decode("utf-8", "surrogateescape") for name in output.stdout.split(b"\0") if name]
+
+
+def chosen_files(objects: GitObjects, root: Oid, paths: Sequence[str]) -> dict[str, bytes]:
+    """Those `paths` that exist in a tree (one ending in "/" = the *.toml files in it); regular files only."""
+    found: dict[str, bytes] = {}
+    for path in paths:
+        folder, _, name = path.rpartition("/")
+        for entry in _entries(objects, root, folder):
+            if entry.mode & 0o170000 == 0o100000 and (entry.name == name or (not name and _is_toml(entry.name))):
+                full = f"{folder}/{entry.name}" if folder else entry.name
+                found[full] = objects.read(entry.oid, limit=_CONFIG_LIMIT)[1]
+    return found
 
 
 def _unread(url: str, output: Output) -> Errored | Refused | RemoteAway:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from citgit.model.record import Outcome, Record, Request, Result
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
+class Link(Struct, frozen=True, kw_only=True):
     """One commit of a ref's chain as it was read: `record` is None where `fault` says why it is none.
 
     `key` is the public key that signed it; `unsupported` says which version would be needed to read it, `kind` what
@@ -26,16 +25,14 @@ class Link:
     kind: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(Struct, frozen=True, kw_only=True):
     """A link and its verdict: `void` is empty for a valid record, else the reason."""
 
     link: Link
     void: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class Held(Struct, frozen=True, kw_only=True):
     """The current claim: its oid, who made it, which attempt it is, and the key that may sign for it."""
 
     claim: str
@@ -44,8 +41,7 @@ class Held:
     attempt_key: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Build:
+class Build(Struct, frozen=True, kw_only=True):
     """What a chain amounts to.
 
     `state` is a `rules.lifecycle.State` value; `outcome` is set when it is final, `stopping` while it is

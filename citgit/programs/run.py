@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,7 +16,6 @@ from citgit.errors import NotFound, RemoteAway, UsageError
 from citgit.flows.chains import read_link
 from citgit.flows.enqueue import Change, Wish, buildable, enqueue_person, load, need_pool
 from citgit.flows.state import Snapshot
-from citgit.flows.worker import Event
 from citgit.flows.writing import Draft, complain, push, remember
 from citgit.interfaces import Answer
 from citgit.model.names import HERE, Kind
@@ -24,7 +24,9 @@ from citgit.programs.follow import Follower
 from citgit.programs.reach import reach
 from citgit.wiring.checkout import is_pushed, revision
 from citgit.wiring.clone import Clone, open_clone
-from citgit.wiring.worker import open_worker, worker_home
+
+if TYPE_CHECKING:
+    from citgit.flows.worker import Event
 
 KEEP = "'cit run --pool default' keeps a request here, to be pushed when the host is back"
 
@@ -118,6 +120,8 @@ class Out:
 
 def build_here(clone: Clone, drafts: list[Draft], out: Out) -> int:
     """Builds the requests on this machine until all are final; the exit status."""
+    from citgit.wiring.worker import open_worker, worker_home
+
     actor = clone.actor()
 
     def tell(event: Event) -> None:

@@ -12,7 +12,7 @@ from citgit.flows.control import outcome_text
 from citgit.model.build import Build, Entry
 from citgit.model.record import Claim, FirstError
 from citgit.programs.find import title
-from citgit.wiring.logs import visible
+from citgit.wiring.text import visible
 
 _COLOURS = {
     "passed": "green", "reused": "green", "failed": "red", "errored": "magenta", "timed_out": "magenta",

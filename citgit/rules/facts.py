@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from citgit.model.record import Outcome, Promise
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """Who asked for a build, through however many promises."""
 
     owner: str
     principal: str
 
 
-@dataclass(frozen=True, slots=True)
-class Promised:
+class Promised(Struct, frozen=True):
     """A promise of a valid record, and who asked for the promising build."""
 
     promise: Promise
     origin: Origin
 
 
-@dataclass(frozen=True, slots=True)
-class Other:
+class Other(Struct, frozen=True):
     """Another build, as far as it matters here."""
 
     pool: str

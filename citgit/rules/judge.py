@@ -7,8 +7,9 @@ It decides nothing by a clock.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import NamedTuple, cast
+
+from msgspec.structs import replace
 
 from citgit.errors import NotYet
 from citgit.model.build import Build, Entry, Held, Link

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from citgit.config.read import cit_paths, team_paths
 from citgit.errors import NotFound, UsageError
 from citgit.git.program import must, run, shown
+from citgit.model.names import is_oid
 from citgit.wiring.clone import git_place, setting
 
 _LIMIT = 1 << 20
@@ -17,29 +17,32 @@ _FOLDERS = ("jobs", ".cit", ".cit/jobs", "agents", ".cit/agents", "people", ".ci
 
 def commit_at(git_dir: Path, ref: str) -> str:
     """The commit that `ref` names, "" if it names none. Raises UsageError if git would read it as an option."""
-    if ref.startswith("-"):
-        raise UsageError(f"not a revision: {ref!r}", hint="name a branch or a commit")
+    _no_option(ref)
     name = f"{ref}^{{commit}}"
     found = run(["rev-parse", "--verify", "--quiet", "--end-of-options", name], git_dir=git_dir)
     return "" if found.status else found.stdout.decode().strip()
 
 
+def _no_option(ref: str) -> None:
+    if ref.startswith("-"):
+        raise UsageError(f"not a revision: {ref!r}", hint="name a branch or a commit")
+
+
 def revision(git_dir: Path, ref: str) -> tuple[str, str]:
     """(commit, branch) that `ref` means; the branch is "detached" where there is none. Raises NotFound."""
-    commit = commit_at(git_dir, ref)
-    if not commit:
+    _no_option(ref)
+    told = run(["rev-parse", f"{ref}^{{commit}}", "--abbrev-ref", ref, "--"], git_dir=git_dir)
+    commit, *names = told.stdout.decode().split("\n")
+    if told.status or not is_oid(commit):
         raise NotFound(f"no revision {ref!r} in {str(git_dir)!r}", hint="name a branch or a commit")
-    told = run(["rev-parse", "--abbrev-ref", "--end-of-options", ref], git_dir=git_dir).stdout.decode().split("\n")
-    branch = next((one for one in reversed(told) if one and not one.startswith("--")), "")
+    branch = next((one for one in reversed(names) if one and not one.startswith("--")), "")
     return commit, branch if branch and branch != "HEAD" else "detached"
 
 
 def is_pushed(git_dir: Path, commit: str) -> bool:
     """Whether a branch of a remote, as far as this clone knows, has the commit; also if there is no remote."""
-    if not run(["remote"], git_dir=git_dir).stdout:
-        return True
     found = run(["for-each-ref", "--count=1", f"--contains={commit}", "--", "refs/remotes/"], git_dir=git_dir)
-    return bool(found.stdout)
+    return bool(found.stdout) or not run(["remote"], git_dir=git_dir).stdout
 
 
 def head_branch(git_dir: Path) -> str:
@@ -109,6 +112,8 @@ def config_files(directory: Path, ref: str) -> dict[str, bytes]:
 
 def _config(listed: Iterable[str]) -> list[str]:
     names = list(listed)
+    from citgit.config.read import cit_paths, team_paths
+
     return sorted({*cit_paths(names), *team_paths(names)})
 
 

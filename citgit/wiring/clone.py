@@ -6,12 +6,11 @@ import hashlib
 import os
 import sys
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-
-import platformdirs
+from typing import TYPE_CHECKING
 
 from citgit.errors import UsageError
-from citgit.flows.enqueue import Doors
 from citgit.flows.state import Actor, State
 from citgit.git.journal import FileJournal
 from citgit.git.objects import common_dir, init_bare
@@ -25,14 +24,15 @@ from citgit.machine import SystemClock, SystemEntropy, owned
 from citgit.model.names import DEFAULT_ROOT, Refs
 from citgit.model.policy import PolicyChain
 from citgit.rules.authority import signers
-from citgit.wiring.configs import TomlConfigs
-from citgit.wiring.hosts import Branches, mirrors, state_host
-from citgit.wiring.keys import signer_for
+from citgit.wiring.hosts import Branches, state_host
+
+if TYPE_CHECKING:
+    from citgit.flows.enqueue import Doors
 
 __all__ = ["Clone", "client_state", "data_dir", "git_place", "init_bare", "open_clone", "set_setting", "setting"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Clone:
     """A git checkout (or bare repository) that citgit was made ready in: `url` is where the state lives.
 
@@ -48,8 +48,16 @@ class Clone:
     person: str
     key: Path | None
     state: State
-    doors: Doors
     branches: Remote
+
+    @cached_property
+    def doors(self) -> Doors:
+        """What asking for builds needs; loaded when it is asked for, since most verbs only read."""
+        from citgit.flows.enqueue import Doors
+        from citgit.wiring.hosts import own_sources
+        from citgit.wiring.toml import TomlConfigs
+
+        return Doors(sources=own_sources(self.home / "cit-mirrors", self.git_dir), configs=TomlConfigs())
 
     @property
     def journal(self) -> FileJournal:
@@ -60,6 +68,8 @@ class Clone:
         """The person who asks. Raises UsageError if no key is set up."""
         if self.key is None or not self.person:
             raise UsageError("no signing key is set up in this clone", hint="run 'cit init'")
+        from citgit.wiring.keys import signer_for
+
         return self.actor_as(f"person:{self.person}", signer_for(self.key))
 
     def actor_as(self, name: str, signer: Signer) -> Actor:
@@ -69,17 +79,29 @@ class Clone:
 
 def data_dir() -> Path:
     """Where keys are kept, one per person and agent: the user's own data directory."""
-    return Path(os.environ.get("CITGIT_HOME") or platformdirs.user_data_dir("citgit"))
+    if chosen := os.environ.get("CITGIT_HOME"):
+        return Path(chosen)
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("citgit"))
 
 
 def config_dir() -> Path:
     """Where a node's own settings are: tables that extend the shipped ones."""
-    return Path(os.environ.get("CITGIT_HOME") or platformdirs.user_config_dir("citgit"))
+    if chosen := os.environ.get("CITGIT_HOME"):
+        return Path(chosen)
+    import platformdirs
+
+    return Path(platformdirs.user_config_dir("citgit"))
 
 
 def state_dir() -> Path:
     """Where workers keep mirrors, workspaces, attempts and journals."""
-    return Path(os.environ.get("CITGIT_HOME") or platformdirs.user_state_dir("citgit"))
+    if chosen := os.environ.get("CITGIT_HOME"):
+        return Path(chosen)
+    import platformdirs
+
+    return Path(platformdirs.user_state_dir("citgit"))
 
 
 def own_store(home: Path) -> Path:
@@ -94,26 +116,35 @@ def own_store(home: Path) -> Path:
 def git_place(directory: Path) -> tuple[Path, Path]:
     """The top of the checkout (or the bare repository itself) and its git directory. Raises UsageError."""
     # whose repositories are safe to enter is for the user's own git configuration to say
-    found = run(["-C", str(directory), "rev-parse", "--is-bare-repository", "--absolute-git-dir"], network=True)
-    if found.status and "dubious ownership" in found.stderr:
+    asked = ["rev-parse", "--is-bare-repository", "--absolute-git-dir", "--show-toplevel"]
+    found = run(["-C", str(directory), *asked], network=True)
+    if "dubious ownership" in found.stderr:
         raise UsageError(
             f"repository {str(directory)!r} belongs to another user",
             hint=f"if you trust it: git config --global --add safe.directory {directory}",
         )
+    said = found.stdout.decode().split("\n")
+    if found.status and said[0] == "true":
+        # a bare one has no top
+        return Path(said[1]), Path(said[1])
     if found.status:
         raise UsageError(
             f"not a git repository: {str(directory)!r}", hint="run this in a checkout, or name one with -C"
         )
-    bare, git_dir = found.stdout.decode().splitlines()
-    if bare == "true":
-        return Path(git_dir), Path(git_dir)
-    top = must(["-C", str(directory), "rev-parse", "--show-toplevel"], doing="find the checkout", network=True)
-    return Path(top.stdout.decode().rstrip("\n")), Path(git_dir)
+    return Path("\n".join(said[2:]).rstrip("\n")), Path(said[1])
 
 
 def setting(git_dir: Path, key: str) -> str:
     """A value of the repository's git config, "" if it is not set."""
     return run(["config", "--get", key], git_dir=git_dir).stdout.decode().strip()
+
+
+def settings(git_dir: Path) -> dict[str, str]:
+    """The values that citgit reads of the repository's git config; of a name that is set twice, the last one."""
+    wanted = r"^(citgit\..*|remote\.origin\.url)$"
+    told = run(["config", "-z", "--get-regexp", wanted], git_dir=git_dir).stdout.decode()
+    pairs = (one.partition("\n") for one in told.split("\0") if one)
+    return {key: value.strip() for key, _, value in pairs}
 
 
 def set_setting(git_dir: Path, key: str, value: str) -> None:
@@ -125,22 +156,21 @@ def open_clone(directory: Path) -> Clone:
     """The clone that `directory` is in. Raises UsageError."""
     top, git_dir = git_place(directory)
     repository = common_dir(git_dir)
-    url = setting(git_dir, "citgit.state") or setting(git_dir, "remote.origin.url") or str(repository)
+    known = settings(git_dir)
+    url = known.get("citgit.state") or known.get("remote.origin.url") or str(repository)
     if not url.startswith(("/", "-")) and "://" not in url and ":" not in url.split("/")[0]:
         url = str((top / url).resolve())
-    key = setting(git_dir, "citgit.key")
-    refs = Refs(setting(git_dir, "citgit.refs") or DEFAULT_ROOT)
+    key = known.get("citgit.key")
+    refs = Refs(known.get("citgit.refs") or DEFAULT_ROOT)
     home = store = repository
     if not owned(repository):
         # a shared repository on a server: what one user writes in it, another may not be able to
         home = state_dir() / "clones" / hashlib.sha256(str(repository).encode()).hexdigest()[:16]
         store = own_store(home)
-    state = client_state(store, url, refs, pinned=setting(git_dir, "citgit.root"), key=Path(key) if key else None)
+    state = client_state(store, url, refs, pinned=known.get("citgit.root", ""), key=Path(key) if key else None)
     return Clone(
-        top=top, git_dir=git_dir, repository=repository, home=home, url=url,
-        person=setting(git_dir, "citgit.person"), key=Path(key) if key else None,
-        state=state, doors=Doors(sources=mirrors(home / "cit-mirrors", git_dir), configs=TomlConfigs()),
-        branches=Branches(store, url, state.objects),
+        top=top, git_dir=git_dir, repository=repository, home=home, url=url, person=known.get("citgit.person", ""),
+        key=Path(key) if key else None, state=state, branches=Branches(store, url, state.objects),
     )  # fmt: skip
 
 

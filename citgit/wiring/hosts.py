@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from citgit.git import closure
 from citgit.git.embedded import EmbeddedObjects, EmbeddedRemote, Gate, place_of
 from citgit.git.objects import GitObjects, common_dir
-from citgit.git.reach import reach
 from citgit.git.remote import GitRemote
-from citgit.git.sources import Mirrors
 from citgit.interfaces import Objects, Oid, Pushed, Remote, Update
-from citgit.ssh.address import ssh_address
-from citgit.ssh.channel import Channel, Lost, command_line
-from citgit.ssh.connection import Chosen, Connection
-from citgit.ssh.remote import ChannelRemote
+
+if TYPE_CHECKING:
+    from citgit.git.own import OwnSources
+    from citgit.git.sources import Mirrors
+    from citgit.ssh.connection import Connection
 
 
 class Ways:
@@ -27,8 +27,14 @@ class Ways:
 
     def to(self, url: str) -> Connection | None:
         """The connection to the host of `url`; None if git would not use ssh."""
+        if url not in self._known and Path(url).exists():
+            self._known[url] = None
         if url not in self._known:
-            found = None if Path(url).exists() else reach(self._git_dir, url)
+            from citgit.git.reach import reach
+            from citgit.ssh.address import ssh_address
+            from citgit.ssh.connection import Chosen, Connection
+
+            found = reach(self._git_dir, url)
             address = ssh_address(found.url) if found else None
             chosen = Chosen(found.command, found.program) if found else Chosen()
             self._known[url] = Connection(address, chosen) if address else None
@@ -55,7 +61,11 @@ def state_host(git_dir: Path, url: str, root: str, *, kept: bool = False) -> tup
     place = place_of(url)
     if place is None:
         connection = Ways(git_dir).to(url) if kept else None
-        return own, ChannelRemote(remote, own, connection, root) if connection else remote
+        if connection is None:
+            return own, remote
+        from citgit.ssh.remote import ChannelRemote
+
+        return own, ChannelRemote(remote, own, connection, root)
     # git has rules about branches that we do not follow
     if root.startswith("refs/heads/"):
         return own, remote
@@ -69,6 +79,8 @@ def channel_trial(git_dir: Path, url: str, root: str) -> str | None:
     connection = Ways(git_dir).to(url) if place_of(url) is None else None
     if connection is None:
         return None
+    from citgit.ssh.channel import Channel, Lost, command_line
+
     try:
         channel = Channel(connection.argv(command_line(connection.address.path)), root, timeout=20)
     except Lost as error:
@@ -107,4 +119,14 @@ class Branches:
 
 def mirrors(directory: Path, git_dir: Path) -> Mirrors:
     """Mirrors of source repositories in `directory`, reached as the settings of the repository `git_dir` say."""
+    from citgit.git.sources import Mirrors
+
     return Mirrors(directory, environment=Ways(git_dir).environment)
+
+
+def own_sources(directory: Path, git_dir: Path) -> OwnSources:
+    """As `mirrors`, but what the repository itself has is read where it is."""
+    from citgit.git.own import OwnSources
+
+    place = common_dir(git_dir)
+    return OwnSources(place, str(place), mirrors(directory, git_dir))

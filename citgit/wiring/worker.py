@@ -35,8 +35,8 @@ from citgit.ssh.remote import ChannelRemote
 from citgit.stores.collect import collect
 from citgit.triggers.branch import BranchTrigger
 from citgit.wiring.clone import client_state, config_dir, data_dir, own_store, state_dir
-from citgit.wiring.configs import TomlConfigs
 from citgit.wiring.hosts import mirrors
+from citgit.wiring.toml import TomlConfigs
 from citgit.workspaces.wake import Wake
 from citgit.workspaces.workshop import Found, NodeWorkshop, Tools
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import msgspec
 import pytest
 from chains import ANNA, BEN, CARA, EARLIER, EVE, ID, LAB1, LAB2, LATER, Chain, policy, request, requested, team
+from msgspec.structs import replace
 
 from citgit.errors import NotYet
 from citgit.model.policy import Seal
