@@ -229,6 +229,9 @@ class Sources(Protocol):
     def fetch(self, url: str, commit: Oid, ref: str = "") -> Revision:
         """Makes the commit available locally. Raises NotYet if the host does not have it, RemoteAway, Refused."""
 
+    def on_branch(self, url: str, branch: str, commit: Oid) -> bool:
+        """Whether a fetched commit is part of the branch as the host has it now. Raises RemoteAway, Refused."""
+
     def files(self, url: str, commit: Oid, paths: Sequence[str]) -> dict[str, bytes]:
         """The contents of those `paths` that exist in the fetched commit (a path ending in "/" = *.toml in it)."""
 

@@ -29,6 +29,8 @@ from citgit.model.globs import matches
 from citgit.model.job import OnFailure
 from citgit.model.plan import Input
 from citgit.model.record import Advert, Claim, Decision, Observed, Outcome, Request, Skipped
+from citgit.model.team import Pool
+from citgit.rules.authority import alias_of
 from citgit.rules.ids import job_digest, month_of
 from citgit.rules.placement import decide
 
@@ -128,6 +130,24 @@ def fetchable(sources: Sources, configs: Configs, url: str, request: Request) ->
         if job_digest(msgspec.structs.replace(one.job, place=place)) == wanted:
             return
     raise Refused(f"job {request.job!r} in the request is not the one at commit {request.config.commit[:12]}")
+
+
+def on_their_branches(sources: Sources, url: str, request: Request, pool: Pool | None) -> None:
+    """Checks that what a narrowed pool builds, and the config of it, is on the branches that the request names.
+
+    The policy judges the names; only a look at the repository shows whether they are true.
+
+    Raises:
+        NotYet: a commit is not on its branch: it was not pushed there yet, or the request lies. RemoteAway, Refused.
+    """
+    if not alias_of(request) and (pool is None or "*" in pool.branches):
+        return
+    pinned = [(request.config.branch, request.config.commit)]
+    pinned += [(request.branch, one.commit) for one in request.sources[:1] if one.repo == "self"]
+    for branch, commit in dict.fromkeys(pinned):
+        sources.fetch(url, commit, f"refs/heads/{branch}")
+        if not sources.on_branch(url, branch, commit):
+            raise NotYet(f"commit {commit[:12]} is not on branch {branch!r}", hint="push it there; the build waits")
 
 
 def claim(

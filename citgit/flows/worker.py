@@ -14,7 +14,18 @@ from citgit.flows import reap
 from citgit.flows.archive import archive
 from citgit.flows.builds import Repository, is_running
 from citgit.flows.chains import read_link
-from citgit.flows.claims import Claimed, candidates, claim, fetchable, inputs, kept_at, skip, upstream, why
+from citgit.flows.claims import (
+    Claimed,
+    candidates,
+    claim,
+    fetchable,
+    inputs,
+    kept_at,
+    on_their_branches,
+    skip,
+    upstream,
+    why,
+)
 from citgit.flows.enqueue import Doors, create_promised
 from citgit.flows.heartbeat import Heart, beat
 from citgit.flows.poll import poll
@@ -254,16 +265,18 @@ class Worker:
         if before.skip is not None:
             if skip(self.state, self.actor, repository, build, before.skip):
                 self._say("skipped", build.id, before.skip.reason)
-        elif before.ready and self._placed(repository, build) and self._can_fetch(build):
+        elif before.ready and self._placed(repository, build) and self._can_fetch(repository, build):
             self._take(repository, build, None, before.finals)
 
-    def _can_fetch(self, build: Build) -> bool:
+    def _can_fetch(self, repository: Repository, build: Build) -> bool:
         if build.request is None:
             return False
         try:
             opened = need_open(reveal(self.state, build))
             if opened.request:
                 fetchable(self.doors.sources, self.doors.configs, self.url, opened.request)
+                pool = repository.snapshot.policies.tip.team.pool.get(build.pool)
+                on_their_branches(self.doors.sources, self.url, opened.request, pool)
         except NotYet as error:
             self._say("not yet", build.id, error.message)
             return False

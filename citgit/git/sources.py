@@ -78,6 +78,14 @@ class Mirrors:
             self._whole.add((url, commit))
         return revision_of(commit, self._commit(mirror, commit))
 
+    def on_branch(self, url: str, branch: str, commit: Oid) -> bool:
+        """Whether a fetched commit is the branch's head at the host, or before it. Raises RemoteAway, Refused."""
+        head = self.heads(url).get(branch)
+        if head is None or not is_oid(commit):
+            return False
+        args = ["merge-base", "--is-ancestor", commit, head]
+        return run(args, git_dir=self.path(url), timeout=self._timeout).status == 0
+
     def files(self, url: str, commit: Oid, paths: Sequence[str]) -> dict[str, bytes]:
         """Those `paths` that exist (a path ending in "/" = the *.toml files in it); regular files only."""
         return chosen_files(self._store(self.path(url)), self.tree(url, commit), paths)

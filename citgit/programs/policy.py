@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import msgspec
 
 from citgit.errors import NotFound
+from citgit.flows.joining import joiners
 from citgit.flows.policies import fetch_policies
+from citgit.flows.publishing import proposals
 from citgit.model.policy import PolicyChain, PolicyView
 from citgit.programs.policy_gitolite import gitolite
 from citgit.programs.policy_keys import recover, revoke
 from citgit.programs.policy_people import accept, invite, join
 from citgit.programs.policy_publish import publish, sign
 from citgit.programs.policy_words import policy_lines, view_changes
-from citgit.wiring.clone import open_clone
+from citgit.wiring.clone import Clone, open_clone
 
 
 @click.group("policy", epilog="Example: cit policy publish")
@@ -47,6 +50,19 @@ def show(directory: str, revision: str, diff: bool, as_json: bool) -> None:
     lines = view_changes(before, view) if diff else list(policy_lines(chain, view, clone.state.clock.now()))
     for line in lines or ["nothing changed but the seal"]:
         click.echo(line)
+    if not revision:
+        for line in _waiting(clone, chain):
+            click.echo(line, err=True)
+
+
+def _waiting(clone: Clone, chain: PolicyChain) -> Iterator[str]:
+    """What an admin could do next: proposals to sign, people to let in."""
+    for one in proposals(clone.state, clone.branches, chain):
+        missing = chain.tip.team.limits.admins - len(one.admins)
+        yield f"waits: policy {one.view.version} by {', '.join(one.admins)}, for {missing} more: cit policy sign"
+    for who in joiners(clone.state, clone.branches, chain):
+        if who.key and not who.fault:
+            yield f"waits: {who.name} asks to join: cit policy accept {who.name}"
 
 
 def find_policy(chain: PolicyChain, revision: str) -> PolicyView:

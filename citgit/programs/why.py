@@ -12,7 +12,7 @@ import click
 from citgit.errors import CitError, Errored, NotYet
 from citgit.flows.builds import Repository
 from citgit.flows.chains import LONGEST, read_link
-from citgit.flows.claims import inputs, kept_at, upstream, why
+from citgit.flows.claims import inputs, kept_at, on_their_branches, upstream, why
 from citgit.model.build import Build, Entry
 from citgit.model.names import HERE, Kind
 from citgit.model.plan import Input
@@ -135,7 +135,7 @@ def _waits(clone: Clone, repository: Repository, build: Build, reasons: Reasons)
         said.append(f"waits for {before.waits_for}")
     elif before.skip:
         said.append(f"is about to be skipped: {before.skip.reason}")
-    said += _unfetchable(clone, build)
+    said += _unfetchable(clone, repository, build)
     if build.pool == HERE:
         said.append("only its owner's own machine builds it: 'cit run --here' asks for that")
         return
@@ -215,7 +215,15 @@ def _advert(clone: Clone, tip: str, key: str) -> tuple[int, Advert | None]:
     return heard, None
 
 
-def _unfetchable(clone: Clone, build: Build) -> Iterator[str]:
+def _unfetchable(clone: Clone, repository: Repository, build: Build) -> Iterator[str]:
+    if build.request:
+        try:
+            pool = repository.snapshot.policies.tip.team.pool.get(build.pool)
+            on_their_branches(clone.doors.sources, clone.url, build.request, pool)
+        except NotYet as error:
+            yield f"{error.message}, as pool {build.pool!r} demands"
+        except CitError:
+            pass  # said below, of each revision
     for source in build.request.sources if build.request else ():
         try:
             clone.doors.sources.fetch(source.url or clone.url, source.commit, source.ref)

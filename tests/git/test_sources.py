@@ -5,12 +5,17 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from citgit.errors import Errored, NotYet, Refused, RemoteAway, UsageError
+from citgit.flows.claims import on_their_branches
 from citgit.git.program import must
 from citgit.git.sources import Mirrors
 from citgit.git.submodules import is_local, resolve
+from citgit.model.job import Job
+from citgit.model.record import Cause, Config, PinnedSource, Request
+from citgit.model.team import Pool
 
 WHO = {
     "GIT_AUTHOR_NAME": "anna", "GIT_AUTHOR_EMAIL": "anna@lab1", "GIT_AUTHOR_DATE": "1700000000 +0000",
@@ -369,3 +374,25 @@ def test_two_processes_fetch_into_one_mirror(project: Project, tmp_path: Path) -
     for process in several:
         out, err = process.communicate(timeout=60)
         assert (out.decode().strip(), err.decode()) == (tip, "")
+
+
+def test_a_request_may_lie_about_its_branch(project: Project, mirrors: Mirrors) -> None:
+    """In a pool for main alone, a commit of another branch waits until it is on main; a pool for all does not ask."""
+    first = project.commit({"a": "1"})
+    project.git("switch", "-q", "-c", "evil")
+    evil = project.commit({"a": "2"})
+    source = PinnedSource(ref="refs/heads/main", commit=evil)
+    asked = Request(
+        job="deploy", branch="main", config=Config(branch="main", commit=first), definition=Job(command=("make",)),
+        sources=(source,), cause=Cause(),
+    )  # fmt: skip
+    on_their_branches(mirrors, project.url, asked, Pool())
+    with pytest.raises(NotYet, match=f"{evil[:12]} is not on branch 'main'"):
+        on_their_branches(mirrors, project.url, asked, Pool(branches=("main",)))
+    config = msgspec.structs.replace(asked, sources=(), config=Config(branch="main", commit=evil))
+    with pytest.raises(NotYet):
+        on_their_branches(mirrors, project.url, config, Pool(branches=("main",)))
+    project.git("switch", "-q", "main")
+    project.git("merge", "-q", "evil")
+    on_their_branches(mirrors, project.url, asked, Pool(branches=("main",)))
+    assert not mirrors.on_branch(project.url, "none", first)

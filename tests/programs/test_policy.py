@@ -133,6 +133,7 @@ def test_two_admins_must_sign(site: Site) -> None:
     site.team("anna", 'groups = ["dev"]\n\n[person.recovery]', 'groups = ["dev", "ops"]\n\n[person.recovery]')
     assert "1 more must sign" in site.cit("anna", "policy", "publish", "--why", "ops")
     assert site.shown("ben")["policy"] == 3
+    assert "waits: policy 4 by person:anna, for 1 more: cit policy sign" in site.cit("ben", "policy", "show")
     assert "signed this already" in site.cit("anna", "policy", "sign", ok=3)
     told = site.cit("ben", "policy", "sign")
     assert "~ person anna: groups dev -> dev, ops" in told
