@@ -31,6 +31,10 @@ class OwnSources:
             return self._others.fetch(url, commit, ref)
         return revision_of(commit, commit_bytes(self._objects, commit))
 
+    def on_branch(self, url: str, branch: str, commit: Oid) -> bool:
+        """Whether a commit is the branch's head, or before it. Raises RemoteAway, Refused."""
+        return self._others.on_branch(url, branch, commit)
+
     def files(self, url: str, commit: Oid, paths: Sequence[str]) -> dict[str, bytes]:
         """Those `paths` that exist (a path ending in "/" = the *.toml files in it)."""
         if url != self._url:
