@@ -261,8 +261,8 @@ class Configs(Protocol):
 class Workshop(Protocol):
     """A node's place for attempts: workspaces, executors, logs, artifacts. Survives the worker."""
 
-    def advert(self, boot: str, slots: int, labels: Sequence[str]) -> Advert:
-        """What this node offers, found out now."""
+    def advert(self, boot: str, slots: int, labels: Sequence[str], tools: Sequence[str] | None = None) -> Advert:
+        """What this node offers, found out now; `tools` are those to look for, None: all that are known."""
 
     def start(
         self, build: str, claim: Oid, request: Request, claimed: Claim, *, own: bool,

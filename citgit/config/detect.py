@@ -18,7 +18,7 @@ _OTHER_CI = re.compile(
     r"|\.builds/[^/]+\.yml|\.build\.yml|appveyor\.yml|\.appveyor\.yml|azure-pipelines\.yml|\.drone\.yml"
     r"|\.woodpecker\.ya?ml|\.cirrus\.yml"
 )
-_PART = r".+/(GNUm|M|m)akefile(\.am|\.in)?"
+_PART = r".+/(GNUm|M|m)akefile(\.am|\.in){0,2}"
 _NPM_PLACEHOLDER = "no test specified"
 
 

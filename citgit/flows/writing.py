@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from citgit.errors import CitError, Refused, RemoteAway, TryAgain
-from citgit.flows.chains import descends
+from citgit.flows.chains import descends, read_link
 from citgit.flows.folders import archived_tip
 from citgit.flows.state import Actor, Snapshot, State
 from citgit.interfaces import Answer, Entrusted, Journal, Oid, Pushed, Update
@@ -66,6 +66,12 @@ def follow(
         state, actor, body, ref=ref, build=build, parent=parent, repo=chain.repo, policy=chain.tip.oid,
         seen=Seen(policy=chain.tip.oid, archives={}),
     )  # fmt: skip
+
+
+def drafted(state: State, draft: Draft) -> Body | None:
+    """The body of a record that was drafted."""
+    record = read_link(state, draft.new).record
+    return record.body if record else None
 
 
 def write(state: State, actor: Actor, drafts: Sequence[Draft]) -> None:

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 import click
 
 from citgit.errors import NotFound, RemoteAway, UsageError
-from citgit.flows.chains import read_link
 from citgit.flows.enqueue import Change, Wish, buildable, enqueue_person, load, need_pool
 from citgit.flows.state import Snapshot
-from citgit.flows.writing import Draft, complain, push, remember
+from citgit.flows.writing import Draft, complain, drafted, push, remember
 from citgit.interfaces import Answer
 from citgit.model.names import HERE, Kind
 from citgit.model.record import Config, Request
@@ -26,7 +25,7 @@ from citgit.wiring.checkout import is_pushed, revision
 from citgit.wiring.clone import Clone, open_clone
 
 if TYPE_CHECKING:
-    from citgit.flows.worker import Event
+    pass
 
 KEEP = "'cit run --pool default' keeps a request here, to be pushed when the host is back"
 
@@ -83,8 +82,16 @@ def command(
 
 
 def ask(clone: Clone, drafts: list[Draft], out: Out, *, here: bool, follow: bool) -> int:
-    """Pushes requests, builds them here or follows them; the exit status."""
+    """Pushes requests, builds them here or follows them; the exit status.
+
+    Raises NotFound if they are to be built here and this machine can build none of them.
+    """
     kept = False
+    if here:
+        from citgit.programs.here import Here
+
+        place = Here(clone, out.say)
+        drafts = place.buildable(drafts)
     answers = push(clone.state, clone.actor(), drafts)
     remember(clone.state, answers)
     for draft, answer in zip(drafts, answers, strict=True):
@@ -98,7 +105,7 @@ def ask(clone: Clone, drafts: list[Draft], out: Out, *, here: bool, follow: bool
     if kept:
         return 75
     if here:
-        return build_here(clone, drafts, out)
+        return place.build(drafts)
     return Follower(clone, [draft.ref for draft in drafts], out.say).until_final() if follow else 0
 
 
@@ -116,32 +123,6 @@ class Out:
             click.echo(text)
         else:
             click.echo(f"{kind:>9}  {build[-12:]}  {text}")
-
-
-def build_here(clone: Clone, drafts: list[Draft], out: Out) -> int:
-    """Builds the requests on this machine until all are final; the exit status."""
-    from citgit.wiring.worker import open_worker, worker_home
-
-    actor = clone.actor()
-
-    def tell(event: Event) -> None:
-        if event.kind in ("claimed", "result", "skipped", "error", "lost"):
-            out.say(event.kind, event.build, event.text)
-
-    worker = open_worker(
-        clone.url, worker_home(clone.url, actor.name), actor.name, actor.signer, key=clone.key, pools=[HERE],
-        source=str(clone.repository), tell=tell, root=clone.state.refs.root, pinned=clone.state.pinned,
-    )  # fmt: skip
-    follower = Follower(clone, [draft.ref for draft in drafts], out.say)
-    worker.only = frozenset(follower.ids())
-    while True:
-        worker.turn()
-        worker.only = frozenset(follower.refresh())
-        if follower.done():
-            return follower.status()
-        while not follower.output() and any(worker.workshop.poll(claim) is None for claim in worker.workshop.running()):
-            clone.state.clock.sleep(0.02)
-        follower.output()
 
 
 def _parameters(values: tuple[str, ...]) -> dict[str, str | int | bool]:
@@ -185,6 +166,5 @@ def _pools(clone: Clone, change: Change, jobs: Sequence[str]) -> set[str]:
 
 
 def _subject(clone: Clone, draft: Draft) -> str:
-    record = read_link(clone.state, draft.new).record
-    body = record.body if record else None
+    body = drafted(clone.state, draft)
     return f"{body.job} on {body.branch} at {body.sources[0].commit[:10]}" if isinstance(body, Request) else ""

@@ -69,6 +69,12 @@ def _tool(tool: str, advert: Advert) -> Decision:
     return Decision(check=f"tool {tool}", ok=ok, found=have or "version unknown")
 
 
+def tool_name(tool: str) -> str:
+    """The name in "name >= version"."""
+    parsed = _TOOL.fullmatch(tool.strip())
+    return parsed[1] if parsed else tool
+
+
 def compare(have: str, operator: str, want: str) -> bool:
     """Whether version `have` stands in that relation to `want`; numbers compare as numbers, missing ones as 0."""
     left, right = _numbers(have), _numbers(want)

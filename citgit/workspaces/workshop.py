@@ -96,9 +96,9 @@ class NodeWorkshop:
         for part in ("attempts", "workspaces", "by-name"):
             (home / part).mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    def advert(self, boot: str, slots: int, labels: Sequence[str]) -> Advert:
+    def advert(self, boot: str, slots: int, labels: Sequence[str], tools: Sequence[str] | None = None) -> Advert:
         """What this node offers, found out now."""
-        return advert(self.home, self._executors, boot, slots, labels)
+        return advert(self.home, self._executors, boot, slots, labels, tools)
 
     def start(
         self, build: str, claim: Oid, request: Request, claimed: Claim, *, own: bool,

@@ -39,7 +39,7 @@ class Attempts:
     builds: dict[Oid, str] = field(default_factory=dict)
     done: set[Oid] = field(default_factory=set)
 
-    def advert(self, boot: str, slots: int, labels: Sequence[str]) -> Advert:
+    def advert(self, boot: str, slots: int, labels: Sequence[str], tools: Sequence[str] | None = None) -> Advert:
         """A node with one usable executor."""
         return Advert(boot=boot, version="0", slots=slots, executors={"process": ""})
 

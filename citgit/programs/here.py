@@ -1,0 +1,88 @@
+"""Builds requests on this machine, for `cit run --here`, by the worker's own path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import click
+
+from citgit.errors import NotFound
+from citgit.flows.worker import Event
+from citgit.flows.writing import Draft, drafted
+from citgit.model.names import HERE
+from citgit.model.record import Advert, Body, Request
+from citgit.programs.follow import Follower
+from citgit.rules.placement import decide, tool_name
+from citgit.wiring.clone import Clone
+from citgit.wiring.worker import open_worker, worker_home
+
+_IDLE_S = 0.2
+
+
+class Here:
+    """A worker of the person's own, on this machine. `say` gets events: what, of which build, in words."""
+
+    def __init__(self, clone: Clone, say: Callable[[str, str, str], None]) -> None:
+        self._clone = clone
+        self._say = say
+        actor = clone.actor()
+        self._worker = open_worker(
+            clone.url, worker_home(clone.url, actor.name), actor.name, actor.signer, key=clone.key, pools=[HERE],
+            source=str(clone.repository), tell=self._tell, root=clone.state.refs.root, pinned=clone.state.pinned,
+        )  # fmt: skip
+
+    def buildable(self, drafts: list[Draft]) -> list[Draft]:
+        """Those drafts that this machine has all for, with a word about the others. Raises NotFound if none is."""
+        wanted = {draft.ref: _all_of(drafted(self._clone.state, draft)) for draft in drafts}
+        tools = {
+            tool_name(tool) for all_of in wanted.values() for one in all_of for tool in one.definition.requires.tools
+        }
+        worker = self._worker
+        worker.advert = worker.workshop.advert(worker.boot, worker.slots, worker.labels, sorted(tools))
+        lacking = {ref: _lacking(all_of, worker.advert) for ref, all_of in wanted.items()}
+        left = [draft for draft in drafts if not lacking[draft.ref]]
+        said = "; ".join(text for text in lacking.values() if text)
+        if not left:
+            raise NotFound(
+                f"this machine cannot build it: {said}",
+                hint="install it, or mend 'requires' in cit.toml; nothing was asked",
+            )
+        if said:
+            click.echo(f"left out, since this machine cannot build it: {said}", err=True)
+        return left
+
+    def build(self, drafts: list[Draft]) -> int:
+        """Builds the requests until all are final; the exit status."""
+        worker = self._worker
+        follower = Follower(self._clone, [draft.ref for draft in drafts], self._say)
+        worker.only = frozenset(follower.ids())
+        while True:
+            worker.turn()
+            worker.only = frozenset(follower.refresh())
+            if follower.done():
+                return follower.status()
+            running = worker.workshop.running()
+            while not follower.output() and any(worker.workshop.poll(claim) is None for claim in running):
+                self._clone.state.clock.sleep(0.02)
+            follower.output()
+            if not running:
+                # waits for something else: another upstream build, a policy without a hold
+                self._clone.state.clock.sleep(_IDLE_S)
+
+    def _tell(self, event: Event) -> None:
+        if event.kind in ("claimed", "result", "skipped", "error", "lost"):
+            self._say(event.kind, event.build, event.text)
+
+
+def _all_of(request: Body | None) -> list[Request]:
+    """A request and those that it promises."""
+    return [request, *(promise.request for promise in request.promises)] if isinstance(request, Request) else []
+
+
+def _lacking(requests: list[Request], advert: Advert) -> str:
+    """What the machine lacks for the first of the builds that it cannot build; "" if it has all."""
+    for one in requests:
+        missing = [each for each in decide(one.definition, advert, agent="", on=one.on) if not each.ok]
+        if missing:
+            return f"job {one.job!r} needs " + ", ".join(f"{each.check} ({each.found or 'none'})" for each in missing)
+    return ""
