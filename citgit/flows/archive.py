@@ -45,7 +45,7 @@ def delete(state: State, builds: list[Build]) -> None:
 
 def _promises_exist(repository: Repository, build: Build) -> bool:
     try:
-        return all(repository.find(promise.id) is not None for promise in promises_of(build))
+        return all(repository.exists(promise.id) for promise in promises_of(build))
     except NotYet:
         return False
 

@@ -94,15 +94,41 @@ class Repository:
             return None
 
     def find(self, build: str) -> Build | None:
-        """A build by its full id: active, else archived; None if there is none. Raises NotYet."""
+        """A build by its full id: active, else archived; None if there is none. Raises NotYet.
+
+        Whoever may push can put anything under the id in any pool: a root that counts goes before one that is void.
+        """
+        void, waits = None, None
+        for tips in (self._active_tips, self._archived_tips):
+            for ref, tip in tips(build):
+                try:
+                    found = self.build(ref, tip)
+                except NotYet as error:
+                    waits = error
+                    continue
+                if not is_no_build(found):
+                    return found
+                void = void or found
+        if waits:
+            raise waits
+        return void
+
+    def exists(self, build: str) -> bool:
+        """Whether there is such a build, with a root that counts. Raises NotYet."""
+        found = self.find(build)
+        return found is not None and not is_no_build(found)
+
+    def _active_tips(self, build: str) -> Iterator[tuple[str, Oid]]:
         for pool in self._pools:
-            if tip := self.snapshot.tips.get(self.state.refs.build(pool, build)):
-                return self.build(self.state.refs.build(pool, build), tip)
+            ref = self.state.refs.build(pool, build)
+            if tip := self.snapshot.tips.get(ref):
+                yield ref, tip
+
+    def _archived_tips(self, build: str) -> Iterator[tuple[str, Oid]]:
         self._ask(build)
         for pool in self._pools:
             if tip := archived_tip(self.state, self.snapshot.tips, pool, build):
-                return self.build(self.state.refs.build(pool, build), tip)
-        return None
+                yield self.state.refs.build(pool, build), tip
 
     def is_archived(self, pool: str, build: str) -> bool:
         """Whether the pool's archive holds the build: it is final for ever."""
@@ -200,6 +226,11 @@ class Repository:
             self._months.add(month)
         except RemoteAway as error:
             raise NotYet(f"the archives of {month} are not here: {error.message}") from error
+
+
+def is_no_build(build: Build) -> bool:
+    """Whether the ref's root is void: then nothing is there, whatever its name, and the id is free (PROTOCOL §3)."""
+    return build.state == Life.NONE.value
 
 
 def is_waiting(build: Build) -> bool:

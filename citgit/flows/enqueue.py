@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import msgspec
 
 from citgit.errors import NotFound, Refused, TryAgain, UsageError
-from citgit.flows.builds import Repository
+from citgit.flows.builds import Repository, is_no_build
 from citgit.flows.private import conceal_request, need_open, opened_request, reveal
 from citgit.flows.state import Actor, Snapshot, State
 from citgit.flows.writing import Draft, complain, draft, follow, push
-from citgit.interfaces import Answer, Configs, Oid, Sources
+from citgit.interfaces import Answer, Configs, Oid, Sources, Update
 from citgit.model.build import Build
 from citgit.model.job import CitToml, Job, OnNewer, Value
 from citgit.model.names import HERE
@@ -187,7 +187,8 @@ def buildable(config: CitToml) -> list[str]:
 
 def create_promised(state: State, actor: Actor, repository: Repository, promised: Sequence[Promise]) -> list[str]:
     """Creates the refs of promised builds that do not exist yet: anyone may. Returns the new ids."""
-    missing = [promise for promise in promised if repository.find(promise.id) is None]
+    missing = [promise for promise in promised if not repository.exists(promise.id)]
+    _clear(state, repository, [state.refs.build(promise.pool, promise.id) for promise in missing])
     drafts = [
         follow(
             state,
@@ -317,7 +318,7 @@ def _trigger(
         digest = trigger_digest(repository.snapshot.policies.repo, cause.principal, pool, rough)
         build = trigger_id(cause.time, digest)
         known = repository.find(build)
-        if known is not None and known.state != "none":
+        if known is not None and not is_no_build(known):
             if known.is_final and known.outcome not in (Outcome.PASSED, Outcome.FAILED):
                 continue
             return Asked(build=build, pool=pool, job=first.request.job, new=False)
@@ -325,6 +326,7 @@ def _trigger(
             request, cause=msgspec.structs.replace(plain, digest=digest), promises=promises(build, cells, upstream)
         )
         ref = state.refs.build(pool, build)
+        _clear(state, repository, [ref])
         made = follow(state, actor, repository.snapshot, request, ref=ref, build=build, parent=None)
         pushed = push(state, actor, [made])[0]
         if pushed.answer is Answer.DENIED:
@@ -334,6 +336,14 @@ def _trigger(
             kept=pushed.answer is Answer.UNKNOWN,
         )  # fmt: skip
     raise TryAgain(f"job {first.request.job!r} was asked for a thousand times at this revision")
+
+
+def _clear(state: State, repository: Repository, refs: Sequence[str]) -> None:
+    """Takes away what squats on ids that are about to be used: a ref whose root is void is no build."""
+    tips = repository.snapshot.tips
+    squats = [ref for ref in refs if ref in tips and is_no_build(repository.build(ref, tips[ref]))]
+    if squats:
+        state.remote.push([Update(ref, tips[ref], None) for ref in squats])
 
 
 def need_pool(snapshot: Snapshot, pool: str) -> None:

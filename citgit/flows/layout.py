@@ -80,7 +80,7 @@ def entry_fault(state: State, repository: Repository, place: Place, build: str, 
     judged = repository.build(state.refs.build(place.group, build), tip)
     if not judged.is_final or judged.broken or judged.unsupported:
         return judged.broken or judged.unsupported or f"it is {judged.state}, not final"
-    if missing := next((one.id for one in promises_of(judged) if repository.find(one.id) is None), ""):
+    if missing := next((one.id for one in promises_of(judged) if not repository.exists(one.id)), ""):
         return f"it promises build {missing}, which does not exist"
     return _folder_fault(state, folder, judged)
 

@@ -13,6 +13,7 @@ from citgit.errors import NotFound, Refused
 from citgit.flows.chains import descends
 from citgit.flows.folders import archived_tip, follows
 from citgit.flows.policies import every_pool, read_policies
+from citgit.flows.squats import was_no_build
 from citgit.flows.state import Snapshot, State
 from citgit.interfaces import Entrusted, Oid
 from citgit.model.names import HERE, Kind
@@ -125,13 +126,16 @@ def _changes(
             # the last: a late copy of an old push brought back what was archived and deleted meanwhile; were it taken
             # for what is remembered, nobody could delete it
             changes[ref] = tip
+        elif was_no_build(state, found.get(state.refs.policy) or known.get(state.refs.policy), ref, before):
+            changes[ref] = tip  # somebody squatted on the id, and it was freed
         else:
             alarms.append(f"ref {ref!r} was rewound from {before[:12]} to {tip[:12]}")
             found[ref] = before
     for ref, before in known.items():
         if ref in found:
             continue
-        if _may_go(state, found, ref, before):
+        policy = found.get(state.refs.policy) or known.get(state.refs.policy)
+        if _may_go(state, found, ref, before) or was_no_build(state, policy, ref, before):
             changes[ref] = None
         else:
             alarms.append(f"ref {ref!r} vanished; it was at {before[:12]}")
