@@ -1,7 +1,8 @@
 """A cit command whose process is killed before or after the n-th call of a step: `struck.py SPEC ARG…`.
 
-SPEC is a JSON object: `when` ("before", "after", "list"), `step`, `nth`, `victim` ("worker", "shim", "command"), and
-`mark`, a file that says that it was done. With "list" nobody is killed and the file lists the steps that were made.
+SPEC is a JSON object: `when` ("before", "after", "list"), `step`, `nth`, `victim` ("worker", "shim", "log" for the
+shim's helpers, "command"), `signal` ("SIGKILL"), and `mark`, a file that says that it was done. With "list" nobody is
+killed and the file lists the steps that were made.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from citgit.programs import run, worker
 from citgit.programs.cit import main
@@ -41,13 +44,16 @@ class Strike:
             self.strike(self.spec.get("victim", "worker"))
 
     def strike(self, victim: str) -> None:
-        """SIGKILL."""
+        """Sends the signal to the worker itself, or to the processes of its attempts."""
+        number = signal.Signals[self.spec.get("signal", "SIGKILL")]
         if victim == "worker":
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), number)
+            return
         for alive in self.home.glob("attempts/*/alive"):
             pids = [int(word) for word in alive.read_bytes().split()]
-            for pid in pids[:1] if victim == "shim" else pids[1:]:
-                os.kill(pid, signal.SIGKILL)
+            below = [child.pid for child in psutil.Process(pids[0]).children() if child.pid not in pids]
+            for pid in {"shim": pids[:1], "log": pids[1:], "command": below}.get(victim, []):
+                os.kill(pid, number)
 
 
 def wrap_worker(strike: Strike) -> None:

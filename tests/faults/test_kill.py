@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,84 @@ def test_at_each_step(make: Callable[..., World], steps: Sequence[str], seed: in
     assert world.kept("lab1") == []
 
 
+@pytest.mark.parametrize(
+    ("victim", "outcome"),
+    [
+        ("shim", Outcome.ERRORED),
+        pytest.param("log", Outcome.FAILED, marks=pytest.mark.heavy),
+        pytest.param("command", Outcome.FAILED, marks=pytest.mark.heavy),
+    ],
+)
+def test_builder(make: Callable[..., World], victim: str, outcome: Outcome) -> None:
+    """Whatever dies of the processes around a command, the build has one end that says so, and nothing is left."""
+    talk = '[job.talk]\nplace.executor = "process"\ncommand = ["sh", "-c", "while echo up; do sleep 0.2; done"]'
+    world = make(extra=talk)
+    world.ask(1, "talk")
+    world.worker(program=struck(when="before", step="executor.poll", nth=20, victim=victim, mark=world.top / "mark"))
+    world.until_archived()
+    build = next(iter(check(world).values()))
+    assert build.outcome is outcome
+    assert build.result is not None
+    assert build.result.reason
+    assert build.valid_claims == 1
+    assert not world.survivors()
+
+
+def test_worker_while_its_build_runs(make: Callable[..., World]) -> None:
+    """The next start adopts the build, which never noticed; its end is published at once."""
+    world = make()
+    asked = world.ask(2, "held")
+    first = world.worker(slots=2)
+    for build in asked:
+        world.until_running(build)
+    first.kill()
+    second = world.worker(slots=2)
+    until("the adoption", lambda: second.told("adopted"))
+    world.go.touch()
+    world.until_archived()
+    builds = check(world)
+    assert {build.valid_claims for build in builds.values()} == {1}
+    assert {build.outcome for build in builds.values()} == {Outcome.PASSED}
+    assert not second.told("claimed")
+
+
+RANDOM = 1000 if SEEDS.stop > 2 else 20
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("first", range(0, RANDOM, 100))
+def test_at_random_times(make: Callable[..., World], first: int) -> None:
+    """Two agents, killed at any time, on two machines' worth of files; also the one that holds a build."""
+    world, chance = make(agents=("lab1", "lab2"), ttl=5, beat=1, slow=0.3), random.Random(first)
+    running = {agent: world.worker(agent, slots=2) for agent in world.agents}
+    for _ in range(first, min(first + 100, RANDOM)):
+        world.ask(chance.choice([0, 1, 2]), chance.choice(["quick", "slow"]))
+        time.sleep(chance.uniform(0.1, 2))
+        agent = chance.choice(world.agents)
+        running[agent].kill()
+        running[agent] = world.worker(agent, slots=2)
+    world.until_archived()
+    builds = check(world, once=False)
+    assert {build.outcome for build in builds.values()} == {Outcome.PASSED}
+
+
+@pytest.mark.parametrize("step", ["journal.add:request", "remote.push:request", "journal.settle:request"])
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.heavy
+def test_requester(make: Callable[..., World], when: str, step: str) -> None:
+    """A request that was journalled is pushed by the next command; whoever was told "queued" is never disappointed."""
+    world = make()
+    said = world.run(*struck(when=when, step=step, mark=world.top / "mark"), "run", "quick", ok=(-9,))
+    assert "queued" not in said
+    kept = len(world.active())
+    world.cit("run", "quick", "--pool", "default")
+    journalled = (when, step) != ("before", "journal.add:request")
+    world.accepted = world.active()
+    assert len(world.accepted) == 1 + max(kept, journalled)
+    finish(world)
+    assert len(check(world)) == 1 + journalled
+
+
 def test_the_steps_are_those_that_a_worker_makes(make: Callable[..., World]) -> None:
     """The list above is complete: what a worker calls and nobody kills it at is no step yet."""
     world = make(slow=0.7)
@@ -88,6 +167,6 @@ def test_the_steps_are_those_that_a_worker_makes(make: Callable[..., World]) -> 
     trivial = {
         "workshop.running", "workshop.advert", "workshop.home", "journal.claims", "journal.entries", "objects.read",
         "objects.tree", "objects.has", "objects.write:blob", "objects.write:tree", "executor.probe", "door.files",
-        "sources.tree",
+        "sources.tree", "workshop.has",
     }  # fmt: skip
     assert set(made) - set(WORKER_STEPS) <= trivial, f"no kill at: {sorted(set(made) - set(WORKER_STEPS) - trivial)}"

@@ -43,6 +43,9 @@ place.executor = "process"
 [job.slow]
 place.executor = "process"
 command = ["sh", "-c", "echo $CIT_BUILD_ID $CIT_ATTEMPT >> {ran}; sleep {slow}; echo $CIT_ATTEMPT >> {ended}"]
+[job.held]
+place.executor = "process"
+command = ["sh", "-c", "echo $CIT_BUILD_ID $CIT_ATTEMPT >> {ran}; until test -e {go}; do sleep 0.1; done"]
 {extra}
 """
 
@@ -112,7 +115,7 @@ class World:
     def __post_init__(self) -> None:
         self.bare = self.top / "project.git"
         self.clone_dir = self.top / "clone"
-        self.ran, self.ended = self.top / "ran", self.top / "ended"
+        self.ran, self.ended, self.go = self.top / "ran", self.top / "ended", self.top / "go"
         self.env = {
             **{key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "CIT"))},
             "HOME": str(self.top / "home"), "CITGIT_HOME": str(self.top / "home" / "citgit"),
@@ -137,7 +140,7 @@ class World:
         self.git("checkout", "--quiet", "-B", "main")
         for name, value in (("user.name", "anna"), ("user.email", "anna@example.org")):
             self.git("config", name, value)
-        text = JOBS.format(ran=self.ran, ended=self.ended, slow=self.slow, extra=self.extra)
+        text = JOBS.format(ran=self.ran, ended=self.ended, go=self.go, slow=self.slow, extra=self.extra)
         (self.clone_dir / "cit.toml").write_text(text)
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", "jobs")
@@ -212,6 +215,16 @@ class World:
                 if other.pid != os.getpid() and any(mark in value for value in other.environ().values()):
                     other.kill()
 
+    def survivors(self) -> list[str]:
+        """The command lines of processes that builds here have left behind."""
+        found = []
+        for other in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, OSError):
+                env = other.environ()
+                if "CIT_ATTEMPT" in env and str(self.top) in env.get("CIT_WORKSPACE", ""):
+                    found.append(" ".join(other.cmdline()))
+        return found
+
     # -- asking and looking -----------------------------------------------------------------------------
 
     def open(self) -> Clone:
@@ -220,6 +233,8 @@ class World:
 
     def ask(self, count: int = 1, job: str = "quick") -> list[str]:
         """Requests builds; those that were acknowledged and read back count as accepted."""
+        if not count:
+            return []
         clone = self.open()
         actor, snapshot = clone.actor(), poll(clone.state)
         head = self.git("rev-parse", "HEAD").strip()
