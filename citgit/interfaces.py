@@ -277,6 +277,9 @@ class Workshop(Protocol):
     def has(self, inputs: Sequence[Input]) -> bool:
         """Whether this node has these files of upstream builds."""
 
+    def short(self) -> str:
+        """Why nothing new may start here for want of disk, "" if it may; asked before every turn."""
+
     def poll(self, claim: Oid) -> Result | None:
         """None while the attempt runs, or before `start`; what came of it once it has ended."""
 

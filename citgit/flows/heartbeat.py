@@ -22,19 +22,25 @@ class Heart:
     began: float = float("-inf")
     renewed: tuple[Oid, ...] = ()
     adverted: bool = False
+    short: str = ""
 
 
 def beat(
-    state: State, actor: Actor, repository: Repository, heart: Heart, advert: Advert, held: tuple[Oid, ...], free: int
-) -> None:
-    """Writes the advert once per boot, and a beat when leases are due for renewal or newly held."""
+    state: State, actor: Actor, repository: Repository, heart: Heart, advert: Advert, held: tuple[Oid, ...], free: int,
+    short: str = "",
+) -> None:  # fmt: skip
+    """Writes the advert once per boot; a beat when leases are due for renewal or newly held, or when `short` changes.
+
+    `short` says why the agent takes nothing new.
+    """
     agent = actor.name.partition(":")[2]
     ref = state.refs.agent(agent, advert.boot)
     refs = repository.snapshot.of(state.refs, Kind.AGENT, agent)
     tip = refs.get(ref)
     limits = repository.snapshot.policies.tip.team.limits
     now = state.clock.boottime()
-    if tip is not None and (not held or (held == heart.renewed and now - heart.began < limits.beat)):
+    due = held and (held != heart.renewed or now - heart.began >= limits.beat)
+    if tip is not None and not due and short == heart.short:
         return
     body: Advert | Beat
     old = next((other for name, other in sorted(refs.items()) if name != ref), "")
@@ -42,7 +48,8 @@ def beat(
         body = _advert(advert, previous=old, renews=held)
         made = follow(state, actor, repository.snapshot, body, ref=ref, build="", parent=None)
     else:
-        body = Beat(renews=held, free=free)
+        body = Beat(renews=held, free=0 if short else free, short=short)
+        heart.short = short
         parent = parent_of(state.objects.read(tip)[1])
         made = follow(state, actor, repository.snapshot, body, ref=ref, build="", parent=parent)
     if push(state, actor, [made])[0].answer is Answer.DONE:

@@ -81,6 +81,8 @@ class Worker:
     stopped: set[Oid] = field(default_factory=set)
     begun: set[Oid] = field(default_factory=set)
     doubtful: frozenset[str] = frozenset()
+    short: str = ""
+    unstarted: bool = False
     only: frozenset[str] = frozenset()
     hands_off: bool = False
     limits: TeamLimits = field(default_factory=TeamLimits)
@@ -91,12 +93,17 @@ class Worker:
         Raises:
             Refused: the policy cannot be trusted. Dismissed: it does not let this worker build any more.
         """
+        self._look_at_disk()
         try:
             self.do_resend()
             repository = Repository(self.state, poll(self.state))
         except RemoteAway as error:
             self.watches.failed()
             self._say("away", "", error.message)
+            return
+        except OSError as error:
+            self.watches.failed()
+            self._say("error", "", f"poll: {error}")
             return
         self.limits = repository.snapshot.policies.tip.team.limits
         for alarm in repository.snapshot.alarms:
@@ -110,7 +117,7 @@ class Worker:
         self._guard("promises", lambda: self.do_promises(repository))
         if not repository.snapshot.policies.tip.hold:
             self._guard("adopt", lambda: self.do_adopt(repository))
-            if not self.is_drained(repository):
+            if not self.short and not self.is_drained(repository):
                 self._guard("reap", lambda: self.do_reap(repository))
                 self._guard("claim", lambda: self.do_claim(repository))
         for pool in [*self.pools, HERE]:
@@ -159,7 +166,7 @@ class Worker:
             self.advert = self.workshop.advert(self.boot, self.slots, self.labels)
         if self.actor.name.startswith("agent:") and not self._beats_in_doubt():
             held = tuple(sorted(self.workshop.running()))
-            beat(self.state, self.actor, repository, self.heart, self.advert, held, self.free())
+            beat(self.state, self.actor, repository, self.heart, self.advert, held, self.free(), self.short)
 
     def do_publish(self, repository: Repository) -> None:
         """Pushes the results of attempts that ended and still hold their builds."""
@@ -214,6 +221,7 @@ class Worker:
 
     def do_adopt(self, repository: Repository) -> None:
         """Claims by this key that this process did not start: an earlier one died, before the start or after it."""
+        self.unstarted = False
         known = self.actor.journal.claims()
         for pool in self.pools:
             for build in list(repository.active(pool)):
@@ -254,7 +262,8 @@ class Worker:
         for pool in self.pools:
             running.update(build.owner or build.principal for build in repository.active(pool) if is_running(build))
         for build in in_order(candidates(repository, self.pools), self.watches.first_seen, running):
-            if self.free() <= 0:
+            if self.free() <= 0 or self.unstarted:
+                # a node that cannot start what it won must not win everything
                 return
             if build.ref in self.doubtful or (self.only and build.id not in self.only):
                 continue
@@ -317,10 +326,12 @@ class Worker:
         if build.request is None:
             return
         adopted = claimed.claim in self.workshop.running()
-        self.begun.add(claimed.claim)
+        self.unstarted = True
         where = self.workshop.start(
             build.id, claimed.claim, build.request, claimed.body, own=self.own, inputs=lambda: self._inputs(build)
         )
+        self.begun.add(claimed.claim)
+        self.unstarted = False
         self._say("adopted" if adopted else "started", build.id, where)
         if adopted and any(isinstance(one.link.record.body, Progress) for one in build.entries if one.link.record):
             return
@@ -343,6 +354,13 @@ class Worker:
             self._say("archived", done, "")
 
     # -- small things -----------------------------------------------------------------------------------
+
+    def _look_at_disk(self) -> None:
+        short = self._guard("disk", self.workshop.short) or ""
+        if bool(short) != bool(self.short):
+            self._say("short", "", short or "there is room again")
+        # the words of the beginning: they hold a number that changes all the time, and end in records
+        self.short = short and (self.short or short)
 
     def has_ended(self, claim: Oid, build: str) -> bool:
         """Whether the attempt has ended; asking is what captures times and enforces limits."""

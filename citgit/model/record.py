@@ -243,12 +243,13 @@ class Advert(Part, frozen=True, kw_only=True):
 
 
 class Beat(Part, frozen=True, kw_only=True):
-    """Renews the leases of the claims it lists; `free` slots and `load` are for people and placement."""
+    """Renews the leases of the claims it lists; `free` slots, `load` and what it is `short` of are for people."""
 
     renews: tuple[str, ...]
     free: int = 0
     load: str = ""
     disk: int = 0
+    short: str = ""
 
 
 class LockAction(Enum):

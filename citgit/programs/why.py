@@ -16,7 +16,7 @@ from citgit.flows.claims import inputs, kept_at, on_their_branches, upstream, wh
 from citgit.model.build import Build, Entry
 from citgit.model.names import HERE, Kind
 from citgit.model.plan import Input
-from citgit.model.record import Advert, Claim, Decision, Lost, Observed
+from citgit.model.record import Advert, Beat, Claim, Decision, Lost, Observed
 from citgit.programs.find import find_build
 from citgit.programs.reach import reach
 from citgit.programs.show import record_line
@@ -159,6 +159,8 @@ def _agents(clone: Clone, repository: Repository, build: Build, reasons: Reasons
         decisions = why(build, alive[name].advert, name, alive[name].free)
         decisions += [reason for one in wanted for reason in kept_at([one], here=one.node == alive[name].advert.host)]
         reasons.decisions[name] = decisions
+        if alive[name].short:
+            reasons.said.append(f"agent {name} takes nothing new: {alive[name].short}")
         silent = now - alive[name].heard
         if silent > team.limits.ttl:
             reasons.said.append(f"agent {name} was last heard of {span(silent)} ago")
@@ -177,11 +179,12 @@ def _first_of_each(repository: Repository, build: Build) -> list[Input]:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What an agent last offered, when it was last heard of (unix seconds), how many slots it has free."""
+    """What an agent last offered, when it was last heard of (unix seconds), its free slots, what it is short of."""
 
     advert: Advert
     heard: int
     free: int
+    short: str = ""
 
 
 def offers(clone: Clone, repository: Repository) -> dict[str, Offer]:
@@ -193,26 +196,29 @@ def offers(clone: Clone, repository: Repository) -> dict[str, Offer]:
         place = clone.state.refs.parse(ref)
         if place is None or place.group not in team.agent:
             continue
-        heard, advert = _advert(clone, tip, team.agent[place.group].key)
+        heard, advert, short = _advert(clone, tip, team.agent[place.group].key)
         if advert and (place.group not in found or heard > found[place.group].heard):
             # a beat's count is as old as the beat; the claims are as they are now
-            found[place.group] = Offer(advert, heard, max(0, advert.slots - holds[f"agent:{place.group}"]))
+            free = max(0, advert.slots - holds[f"agent:{place.group}"])
+            found[place.group] = Offer(advert, heard, free, short)
     return found
 
 
-def _advert(clone: Clone, tip: str, key: str) -> tuple[int, Advert | None]:
-    """(time of the newest record, advert) of one boot; no advert if the agent signed none."""
-    oid, heard = tip, 0
+def _advert(clone: Clone, tip: str, key: str) -> tuple[int, Advert | None, str]:
+    """(time of the newest record, advert, what the newest says it is short of); no advert if the agent signed none."""
+    oid, heard, short = tip, 0, ""
     for _ in range(LONGEST):
         link = read_link(clone.state, oid)
         if link.record and link.key.split()[:2] == key.split()[:2]:
+            if not heard and isinstance(link.record.body, Beat):
+                short = link.record.body.short
             heard = heard or link.record.head.time
             if isinstance(link.record.body, Advert):
-                return heard, link.record.body
+                return heard, link.record.body, short
         if not link.parents:
             break
         oid = link.parents[0]
-    return heard, None
+    return heard, None, short
 
 
 def _unfetchable(clone: Clone, repository: Repository, build: Build) -> Iterator[str]:

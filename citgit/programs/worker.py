@@ -20,6 +20,7 @@ from citgit.flows.state import State
 from citgit.flows.worker import Event, Worker
 from citgit.model.names import DEFAULT_ROOT, name
 from citgit.model.team import Team
+from citgit.model.units import parse_size
 from citgit.rules.authority import may_speak
 from citgit.rules.pacing import LEAST, jittered, next_pause
 from citgit.wiring.clone import data_dir, open_clone
@@ -35,13 +36,14 @@ from citgit.wiring.worker import BranchTrigger, branch_door, lock, node_state, o
 @click.option("--home", default="", help="where mirrors, workspaces and logs go")
 @click.option("--slots", default=0, help="builds at once; default: as in team.toml")
 @click.option("--own", is_flag=True, help="trust all builds as one's own: no sandbox is required")
+@click.option("--keep-free", default="", help="disk that builds leave, e.g. 5 GiB; default: 1 GiB, or 5 % of less")
 @click.option("--doors/--no-doors", default=True, help="look for pushes to branches")
 @click.option("--once", is_flag=True, help="build what waits, then leave")
 @click.option("--interval", default=0.0, help="seconds between polls; default: 1 to 30, by what happens")
 @click.option("--json", "as_json", is_flag=True, help="one JSON document per event")
 def command(
-    directory: str, url: str, agent: str, key: str, home: str, slots: int, own: bool, doors: bool, once: bool,
-    interval: float, as_json: bool,
+    directory: str, url: str, agent: str, key: str, home: str, slots: int, own: bool, keep_free: str, doors: bool,
+    once: bool, interval: float, as_json: bool,
 ) -> None:  # fmt: skip
     """Serves a state repository as an agent: polls, claims, builds, pushes signed results."""
     name("agent", agent)
@@ -66,6 +68,7 @@ def command(
     worker = open_worker(
         url, place, actor, signer, key=path, slots=slots or team.agent[agent].slots, team=team, tell=_teller(as_json),
         root=root, pinned=pinned, kept=not once,
+        keep_free=parse_size(keep_free) if keep_free else -1,
     )  # fmt: skip
     worker.own = own
     serve(worker, place, doors=doors, once=once, interval=interval)
@@ -167,10 +170,11 @@ def _leave(leaving: list[int], number: int, _frame: FrameType | None) -> None:
 
 def _teller(as_json: bool) -> Callable[[Event], None]:
     def tell(event: Event) -> None:
+        line = f"{event.kind:>9}  {event.build[-12:]:12}  {event.text}"
         if as_json:
             document = {"version": 1, "event": event.kind, "build": event.build, "text": event.text}
-            click.echo(json.dumps(document))
-        else:
-            click.echo(f"{event.kind:>9}  {event.build[-12:]:12}  {event.text}")
+            line = json.dumps(document)
+        with contextlib.suppress(OSError):  # a full disk under our output is no reason to leave the builds alone
+            click.echo(line)
 
     return tell

@@ -37,6 +37,7 @@ from citgit.triggers.branch import BranchTrigger
 from citgit.wiring.clone import client_state, config_dir, data_dir, own_store, state_dir
 from citgit.wiring.hosts import mirrors
 from citgit.wiring.toml import TomlConfigs
+from citgit.workspaces.reserve import Reserve
 from citgit.workspaces.wake import Wake
 from citgit.workspaces.workshop import Found, NodeWorkshop, Tools
 
@@ -88,8 +89,12 @@ def open_worker(
     root: str = DEFAULT_ROOT,
     pinned: str = "",
     kept: bool = False,
+    keep_free: int = -1,
 ) -> Worker:
-    """A worker for the state repository at `url`, all of whose files are below `home`; `kept` if it stays."""
+    """A worker for the state repository at `url`, all of whose files are below `home`; `kept` if it stays.
+
+    `keep_free` bytes of its disk are not used by new builds (negative: the default).
+    """
     state = node_state(url, home, root, pinned=pinned, key=key, kept=kept)
     sources = mirrors(home / "mirrors", home / "state.git")
     tools = Tools(
@@ -102,7 +107,7 @@ def open_worker(
         programs=(TOOLS,),
     )
     here = source or url
-    workshop = NodeWorkshop(home, here, sources, executors([data_dir()]), tools)
+    workshop = NodeWorkshop(home, here, sources, executors([data_dir()]), tools, reserve=Reserve(home, keep_free))
     agent = team.agent.get(actor_name.removeprefix("agent:")) if team else None
     own = actor_name.startswith("person:")
     return Worker(

@@ -37,6 +37,7 @@ from citgit.model.record import (
 from citgit.rules.build_key import build_key
 from citgit.workspaces.inputs import bring, find
 from citgit.workspaces.node import advert
+from citgit.workspaces.reserve import Reserve
 
 T = TypeVar("T")
 
@@ -84,8 +85,9 @@ class NodeWorkshop:
     """The workshop of one agent on this node, below `home`; `url` is what requests call "self"."""
 
     def __init__(
-        self, home: Path, url: str, sources: Sources, executors: Mapping[str, Executor], tools: Tools, node: str = ""
-    ) -> None:
+        self, home: Path, url: str, sources: Sources, executors: Mapping[str, Executor], tools: Tools, node: str = "",
+        *, reserve: Reserve | None = None,
+    ) -> None:  # fmt: skip
         self.home = home
         self._url = url
         self._sources = sources
@@ -93,6 +95,7 @@ class NodeWorkshop:
         self._tools = tools
         self._node = node or socket.gethostname()
         self._begun: set[Oid] = set()
+        self._reserve = reserve or Reserve(home)
         for part in ("attempts", "workspaces", "by-name"):
             (home / part).mkdir(parents=True, exist_ok=True, mode=0o700)
 
@@ -107,6 +110,7 @@ class NodeWorkshop:
         """Checks out and starts the command. An error of the node becomes the attempt's end, told by `poll`.
 
         A command is started once: an attempt of an earlier worker goes on where that one died.
+        Raises OSError if the disk does not even take what the attempt is for; calling it again tries again.
         """
         directory = self._directory(claim)
         if claim not in self._begun:
@@ -120,25 +124,31 @@ class NodeWorkshop:
         return f"{self._node}:{directory}"
 
     def _begin(self, directory: Path, attempt: Attempt, inputs: Callable[[], Sequence[Input]]) -> None:
-        self._begun.add(attempt.claim)
-        if attempt.error or (directory / "result.json").exists():
-            return
         try:
-            if not (directory / "plan.json").exists():
-                if brought := tuple(inputs()):
-                    attempt = msgspec.structs.replace(attempt, inputs=brought)
-                    _save(directory / "attempt.json", attempt)
-                _save(directory / "plan.json", self._plan(directory, attempt))
-            plan = _load(directory / "plan.json", Plan)
-            if plan.executor in self._executors:
-                self._executors[plan.executor].start(plan)
+            if not attempt.error and not (directory / "result.json").exists():
+                self._plan_and_start(directory, attempt, inputs)
         except CitError as error:
             _save(directory / "attempt.json", msgspec.structs.replace(attempt, error=error.message))
+        self._begun.add(attempt.claim)
+
+    def _plan_and_start(self, directory: Path, attempt: Attempt, inputs: Callable[[], Sequence[Input]]) -> None:
+        if not (directory / "plan.json").exists():
+            if brought := tuple(inputs()):
+                attempt = msgspec.structs.replace(attempt, inputs=brought)
+                _save(directory / "attempt.json", attempt)
+            _save(directory / "plan.json", self._plan(directory, attempt))
+        plan = _load(directory / "plan.json", Plan)
+        if plan.executor in self._executors:
+            self._executors[plan.executor].start(plan)
 
     def has(self, inputs: Sequence[Input]) -> bool:
         """Whether this node has these files of upstream builds."""
         homes = self._homes()
         return all(find(homes, one) for one in inputs)
+
+    def short(self) -> str:
+        """What the disk lacks; "" if nothing."""
+        return self._reserve.short()
 
     def poll(self, claim: Oid) -> Result | None:
         """None while the attempt runs, or waits to be started; its result, kept on disk, once it has ended."""

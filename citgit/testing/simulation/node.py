@@ -63,6 +63,10 @@ class Attempts:
         """Every node has all files."""
         return True
 
+    def short(self) -> str:
+        """There is room."""
+        return ""
+
     def poll(self, claim: Oid) -> Result | None:
         """None for the first polls, then a result; always the same one, as from a file."""
         if claim not in self.left:
