@@ -20,6 +20,7 @@ VERBS = {
     "show": ("show", "show one build"),
     "log": ("log", "show what a build printed"),
     "why": ("why", "explain why a build waits, runs where it runs, or ended so"),
+    "get": ("get", "copy what a build kept"),
     "diff": ("diff", "compare two builds"),
     "verify": ("verify", "check signatures and rules of records"),
     "cancel": ("cancel", "nobody wants a build any more"),

@@ -1,0 +1,94 @@
+"""`cit get`: copies what a build kept, each file checked against the digest in its result."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from citgit.errors import NotFound, NotYet, UsageError
+from citgit.model.build import Build
+from citgit.model.globs import matches
+from citgit.model.plan import Input
+from citgit.model.record import Artifact
+from citgit.model.units import rounded_size
+from citgit.programs.find import find_build, title
+from citgit.programs.log import where
+from citgit.programs.reach import reach
+from citgit.programs.wording import emit, plain
+from citgit.wiring.clone import open_clone
+from citgit.wiring.nodes import bring_kept
+
+
+@click.command("get", epilog="Example: cit get check@main 'dist/*.tar.gz' --to downloads")
+@click.argument("build", default="")
+@click.argument("pattern", nargs=-1)
+@click.option("-C", "directory", default=".", help="the checkout")
+@click.option("--to", "target", default=".", help="the directory to copy to; files keep their paths below it")
+@click.option("--force", is_flag=True, help="write over files that are there")
+@click.option("--list", "only_list", is_flag=True, help="list what the build kept, copy nothing")
+@click.option("--json", "as_json", is_flag=True, help="one JSON document per file")
+def command(
+    build: str, pattern: tuple[str, ...], directory: str, target: str, force: bool, only_list: bool, as_json: bool
+) -> None:
+    """Copies the artifacts of BUILD that match a PATTERN (all, if none is given) below the directory --to."""
+    clone = open_clone(Path(directory))
+    found = find_build(reach(clone), clone, build)
+    chosen = _chosen(found, pattern)
+    if not only_list:
+        there = [one.path for one in chosen if (Path(target) / one.path).exists()]
+        if there and not force:
+            raise UsageError(
+                f"{len(there)} files are there already, such as {plain(str(Path(target) / there[0]))!r}",
+                hint="--force writes over them; --to names another directory",
+            )
+        _copy(found, chosen, Path(target))
+    for one in chosen:
+        if as_json:
+            emit({"build": found.id, "path": one.path, "size": one.size, "sha256": one.sha256})
+        elif only_list:
+            click.echo(plain(f"{one.path}  {rounded_size(one.size)}  sha256 {one.sha256}"))
+        else:
+            click.echo(plain(str(Path(target) / one.path)))
+
+
+def _chosen(build: Build, patterns: Sequence[str]) -> list[Artifact]:
+    """The artifacts that were asked for. Raises NotYet, NotFound."""
+    if not build.is_final:
+        raise NotYet(f"build {build.id} is {build.state}: its artifacts are kept when it ends", hint="cit status -f")
+    kept = build.result.artifacts if build.result else ()
+    chosen = [one for one in kept if not patterns or matches(patterns, one.path)]
+    if not kept:
+        raise NotFound(f"{plain(title(build))} kept no artifacts", hint="keep.artifacts in cit.toml says which to keep")
+    if not chosen:
+        raise NotFound(
+            f"no artifact of {plain(title(build))} matches {' '.join(patterns)!a}",
+            hint="'cit get BUILD --list' lists all",
+        )
+    return chosen
+
+
+def _copy(build: Build, chosen: Sequence[Artifact], target: Path) -> None:
+    result = build.result
+    assert result is not None
+    files = [
+        Input(
+            label=plain(title(build)), claim=result.claim, node=result.environment.get("node", ""), path=one.path,
+            sha256=one.sha256, size=one.size, executable=one.executable,
+        )
+        for one in chosen
+    ]  # fmt: skip
+    target.mkdir(parents=True, exist_ok=True)
+    node, _, log = where(build).partition(":")
+    # HOME/attempts/CLAIM/log
+    home = Path(log).parents[2] if log.startswith("/") and log.count("/") > 3 else None
+    try:
+        bring_kept(target, files, home)
+    except NotFound as error:
+        far = f"{node}:{log.removesuffix('/log')}/artifacts/{chosen[0].path}"
+        raise NotFound(
+            f"the artifacts are not on this machine: {error.message}",
+            hint=f"with an account there: scp -- {shlex.quote(plain(far))} {shlex.quote(str(target))}",
+        ) from None
