@@ -128,7 +128,7 @@ class FolderEvents:
     def __init__(self, alone: Sequence[Path], below: Sequence[Path], counts: Callable[[Path], bool]) -> None:
         self._alone, self._below, self._counts = list(alone), list(below), counts
         self._folders: dict[int, Path] = {}
-        self._lost = False
+        self._lost = self._all = False
         self._handle = -1
         if sys.platform == "linux":
             self._libc = ctypes.CDLL(None, use_errno=True)
@@ -141,7 +141,12 @@ class FolderEvents:
 
     def drain(self) -> bool:
         """Whether a name that matters changed since the last time."""
-        changed = False
+        names = self.names()
+        return names is None or bool(names)
+
+    def names(self) -> set[Path] | None:
+        """The names that matter and changed since the last time; None if it may be any."""
+        self._all, found = self._all or self._lost, set[Path]()
         while self._handle >= 0:
             try:
                 data = os.read(self._handle, 1 << 16)
@@ -151,9 +156,9 @@ class FolderEvents:
             while start < len(data):
                 number, mask, _, size = _EVENT.unpack_from(data, start)
                 start += _EVENT.size + size
-                name = data[start - size : start].rstrip(b"\0")
-                changed = self._happened(number, mask, os.fsdecode(name)) or changed
-        return changed
+                self._happened(number, mask, os.fsdecode(data[start - size : start].rstrip(b"\0")), found)
+        everything, self._all = self._all, False
+        return None if everything else found
 
     def close(self) -> None:
         """Ends the watch."""
@@ -161,19 +166,23 @@ class FolderEvents:
             os.close(self._handle)
         self._handle = -1
 
-    def _happened(self, number: int, mask: int, name: str) -> bool:
+    def _happened(self, number: int, mask: int, name: str, found: set[Path]) -> None:
+        folder = self._folders.get(number)
         if mask & _OVERFLOW:
             self._watch_all()
-            return True
-        folder = self._folders.get(number)
-        if folder is None or not name:
-            return False
-        path = folder / name
-        if mask & _IS_FOLDER and mask & (_CREATE | _MOVED_TO):
+            self._all = True
+        elif folder is None or not name:
+            return
+        elif not mask & _IS_FOLDER:
+            path = folder / name
+            if self._counts(path):
+                found.add(path)
+        elif mask & (_CREATE | _MOVED_TO):
             # what came into it before it was watched has no event of its own
+            path = folder / name
             self._watch_all()
-            return any(place == path or place in path.parents or path in place.parents for place in self._below)
-        return not mask & _IS_FOLDER and self._counts(path)
+            near = any(place == path or place in path.parents or path in place.parents for place in self._below)
+            self._all = self._all or near
 
     def _watch_all(self) -> None:
         for folder in self._alone:

@@ -13,7 +13,7 @@ from citgit.git.objects import GitObjects, init_bare
 from citgit.git.program import must
 from citgit.machine import FolderEvents
 from citgit.records.commit import unsigned
-from citgit.wiring.serve import ref_events
+from citgit.wiring.serve import _Refs, ref_events
 
 ONE = "refs/cit/builds/linux/01932c07-3a80-7000-8000-000000000001"
 
@@ -83,3 +83,32 @@ def test_a_system_without_more_watches(place: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(FolderEvents, "_watch", refuse)
     assert ref_events(place, "refs/cit/").fileno() == -1
+
+
+def test_refs_are_followed(place: Path) -> None:
+    """What the channel's server lists is what git has, after any change by git, with and without events."""
+    first, second = commit(place), commit(place, "second")
+    refs = _Refs(place, "refs/cit/")
+    blind = _Refs(place, "refs/cit/")
+    blind._events.close()
+    two, other = ONE[:-1] + "2", "refs/cit/builds/other/01932c07-3a80-7000-8000-000000000001"
+    for command in (
+        ["update-ref", "--", ONE, first],
+        ["update-ref", "--", two, first],
+        ["update-ref", "--", ONE, second],
+        ["pack-refs", "--all", "--prune"],
+        ["update-ref", "-d", "--", ONE],
+        ["update-ref", "--", two, second],
+        ["update-ref", "-d", "--", two],
+        ["update-ref", "--", other, first],
+        ["update-ref", "--", ONE, first],
+        ["pack-refs", "--all", "--prune"],
+        ["update-ref", "--", ONE, second],
+        ["update-ref", "-d", "--", other],
+    ):
+        must(command, git_dir=place, doing="change a ref")
+        listing = must(["for-each-ref", "--format=%(refname) %(objectname)", "refs/cit/"], git_dir=place, doing="list")
+        expected = dict(line.split(" ") for line in listing.stdout.decode().splitlines())
+        assert refs.drain(), command
+        assert refs.under("refs/cit/") == blind.under("refs/cit/") == expected, command
+        assert not refs.drain(), command

@@ -29,11 +29,11 @@ def serve(
 ) -> None:  # fmt: skip
     """Serves one client until it leaves, breaks the rules, or says nothing for `idle` seconds."""
     os.set_blocking(sink, False)
-    watched = waker.fileno() if waker else -1
     heard = clock()
     try:
         _write(sink, session.greeting(), stalled)
         while not session.ended:
+            watched = waker.fileno() if waker else -1
             patience = idle if session.is_between else stalled
             left = heard + patience - clock()
             if left <= 0:

@@ -199,9 +199,10 @@ class ChannelRemote:
         """Updates in messages that are not too large, with their objects; what is too large alone is for git."""
         batches: list[tuple[list[Update], list[Parcel], list[bytes]]] = []
         size = 0
+        known = set(self._refs.values())
         for update in updates:
             try:
-                parcels, contents = self._lacking(update)
+                parcels, contents = self._lacking(update, known)
             except TooMuch:
                 by_git.append(update)
                 continue
@@ -220,10 +221,9 @@ class ChannelRemote:
             size += more
         return batches
 
-    def _lacking(self, update: Update) -> tuple[list[Parcel], list[bytes]]:
+    def _lacking(self, update: Update, known: set[Oid]) -> tuple[list[Parcel], list[bytes]]:
         if update.new is None:
             return [], []
-        known = set(self._refs.values())
         return packed(self._objects, list(walk(self._objects, update.new, lambda o: o == update.old or o in known)))
 
     def _push(

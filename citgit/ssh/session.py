@@ -127,8 +127,11 @@ class Session:
         """What to send when refs may have changed: at most one frame between two fetches."""
         if self._announced or not self._watched:
             return b""
-        if all(not any(self._difference(prefix)) for prefix in self._watched):
-            return b""
+        try:
+            if all(not any(self._difference(prefix)) for prefix in self._watched):
+                return b""
+        except OSError:
+            return b""  # whoever asks next is told
         self._announced = True
         return encode(Changed())
 

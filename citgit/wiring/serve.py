@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -28,11 +29,18 @@ _MOST_LINKS = 20_000
 
 
 class _Refs(RefFiles):
-    """The refs of a repository that may be moved away: then nothing is known of them, not that all are gone."""
+    """The refs of a repository, listed once and then followed by events; a Waker too.
+
+    The repository may be moved away: then nothing is known of them, not that all are gone.
+    """
 
     def __init__(self, place: Path, root: str) -> None:
         super().__init__(place, root)
         self._head = place / "HEAD"
+        self._top, self._prefix = place, root
+        self._events = ref_events(place, root)
+        self._listed: dict[str, Oid] | None = None
+        self._changed = True
 
     def tip(self, ref: str) -> Oid | None:
         """Where a ref is now."""
@@ -46,7 +54,34 @@ class _Refs(RefFiles):
     def under(self, prefix: str) -> dict[str, Oid]:
         """The refs below a prefix. Raises OSError if the repository is not there."""
         self._head.stat()
-        return super().under(prefix)
+        listed = self._follow()
+        return {ref: oid for ref, oid in listed.items() if ref.startswith(prefix)}
+
+    def fileno(self) -> int:
+        """Readable when a ref may have changed; -1 where the system tells no such thing."""
+        return self._events.fileno()
+
+    def drain(self) -> bool:
+        """Whether a ref may have changed since the last time."""
+        with contextlib.suppress(OSError):
+            self._follow()
+        changed, self._changed = self._changed, False
+        return changed
+
+    def _follow(self) -> dict[str, Oid]:
+        """All refs under the root as they are now: an event is there before whoever made it knows that it did."""
+        names = self._events.names() if self._events.fileno() >= 0 else None
+        if names is None or self._listed is None or self._top / "packed-refs" in names:
+            self._changed, self._listed = True, super().under(self._prefix)
+            return self._listed
+        for path in names:
+            ref = path.relative_to(self._top).as_posix()
+            self._changed = True
+            if oid := super().read(ref):
+                self._listed[ref] = oid
+            else:
+                self._listed.pop(ref, None)
+        return self._listed
 
 
 def serve_state(repository: Path, *, pusher: str, may_push: bool, idle: float) -> None:
@@ -77,7 +112,7 @@ def serve_state(repository: Path, *, pusher: str, may_push: bool, idle: float) -
     def offer(offered: Iterable[tuple[str, bytes]]) -> Overlay:
         return Overlay(objects, offered)
 
-    serve(Session(root, objects, refs, offer, judge, by_git=by_git), 0, 1, idle=idle)
+    serve(Session(root, objects, refs, offer, judge, by_git=by_git), 0, 1, refs, idle=idle)
 
 
 def ref_events(place: Path, root: str) -> FolderEvents:

@@ -137,6 +137,8 @@ def test_events_wake(hosted: Hosted) -> None:
     while remote.drain():  # what was there before the first look
         client.remote.fetch(["refs/cit/"])
     stage.request()
+    (server,) = servers(hosted)
+    assert any("inotify" in os.readlink(one) for one in Path(f"/proc/{server.pid}/fd").iterdir())
     hosted.publish()
     assert select.select([remote.fileno()], [], [], 20)[0]
     assert remote.drain()
