@@ -138,9 +138,11 @@ class ChannelRemote:
                 for ref in answer.gone:
                     self._refs.pop(ref, None)
                 return True
-            elif isinstance(answer, Failed) and answer.code != "git":
+            elif isinstance(answer, Failed) and answer.code == "git":
+                return False
+            elif isinstance(answer, Failed):
                 raise Lost(f"the host cannot answer: {answer.message}")
-        return False
+        raise Lost("the host answered something else")
 
     def _store(self, message: ObjectsMessage, body: bytes) -> None:
         try:
