@@ -10,6 +10,7 @@ import click
 from citgit.flows.policies import fetch_policies
 from citgit.model.names import Kind
 from citgit.model.names import name as checked_name
+from citgit.programs import complete
 from citgit.programs.reach import reach
 from citgit.programs.why import offers
 from citgit.programs.wording import builtins, emit, label, plain, span
@@ -57,7 +58,7 @@ def list_agents(directory: str, as_json: bool) -> None:
 
 
 @command.command("drain", epilog="Example: cit agent drain lab1")
-@click.argument("agent")
+@click.argument("agent", shell_complete=complete.agents)
 @click.option("-C", "directory", default=".", help="the checkout")
 @click.option("--off", is_flag=True, help="let it take builds again")
 @click.option("--branch", default="", help="the branch to commit to (default drain-AGENT); it must be new")
@@ -75,7 +76,7 @@ def drain(agent: str, directory: str, off: bool, branch: str, as_json: bool) -> 
 
 
 @command.command("remove", epilog="Example: cit agent remove lab1")
-@click.argument("agent")
+@click.argument("agent", shell_complete=complete.agents)
 @click.option("-C", "directory", default=".", help="the checkout")
 @click.option("--branch", default="", help="the branch to commit to (default remove-AGENT); it must be new")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")

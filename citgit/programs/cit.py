@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 import click
+from click.shell_completion import CompletionItem
 
 from citgit import __version__
 from citgit.errors import BadConfig, CitError
@@ -54,6 +55,12 @@ class Verbs(click.Group):
             return command
         found = shutil.which(f"cit-{name}") if "/" not in name else None
         return _external(name, found) if found else None
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The verbs, without loading one; options only where one is begun."""
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        return [CompletionItem(name, help=what) for name, (_, what) in VERBS.items() if name.startswith(incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list in --help, without loading a single verb."""

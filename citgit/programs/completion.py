@@ -14,7 +14,11 @@ SHELLS = ("bash", "zsh", "fish")
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:
-    """Prints shell completion for cit, to be read by the shell's start-up file."""
+    """Prints shell completion for cit, to be read by the shell's start-up file.
+
+    bash: eval "$(cit completion bash)" in ~/.bashrc. zsh: eval "$(cit completion zsh)" in ~/.zshrc, after compinit.
+    fish: cit completion fish > ~/.config/fish/completions/cit.fish
+    """
     found = get_completion_class(shell)
     if found is None:
         raise UsageError(f"no completion for {shell!r}", hint=f"known shells: {', '.join(SHELLS)}")

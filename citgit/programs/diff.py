@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from citgit.model.build import Build
+from citgit.programs import complete
 from citgit.programs.find import find_build
 from citgit.programs.reach import reach
 from citgit.programs.wording import agent, builtins, emit, label, plain, word
@@ -16,8 +17,8 @@ from citgit.wiring.clone import open_clone
 
 
 @click.command("diff", epilog="Example: cit diff check@main check@topic")
-@click.argument("first")
-@click.argument("second")
+@click.argument("first", shell_complete=complete.builds)
+@click.argument("second", shell_complete=complete.builds)
 @click.option("-C", "directory", default=".", help="the checkout")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 @click.pass_context

@@ -10,6 +10,7 @@ import msgspec
 
 from citgit.errors import BadConfig, NotFound, UsageError
 from citgit.model.job import CitToml
+from citgit.programs import complete
 from citgit.programs.wording import builtins, emit, plain
 from citgit.wiring.checkout import config_files
 from citgit.wiring.clone import git_place
@@ -38,7 +39,7 @@ def list_jobs(directory: str, ref: str, as_json: bool) -> None:
 
 
 @command.command("show", epilog="Example: cit job show check --json")
-@click.argument("job")
+@click.argument("job", shell_complete=complete.jobs)
 @click.option("-C", "directory", default=".", help="the checkout")
 @click.option("--ref", default="", help="a revision; default: the working tree")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
@@ -93,7 +94,7 @@ def new_job(job: str, argv: tuple[str, ...], directory: str, push: tuple[str, ..
 
 
 @command.command("clone", epilog="Example: cit job clone check check-clang")
-@click.argument("old")
+@click.argument("old", shell_complete=complete.jobs)
 @click.argument("new")
 @click.option("-C", "directory", default=".", help="the checkout")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")

@@ -14,6 +14,7 @@ from citgit.flows.builds import Repository
 from citgit.flows.poll import poll
 from citgit.model.build import Build
 from citgit.model.record import FirstError, Progress
+from citgit.programs import complete
 from citgit.programs.find import find_build, title
 from citgit.programs.reach import reach
 from citgit.programs.wording import coloured, emit, plain, span
@@ -25,7 +26,7 @@ _COUNT = 20
 
 
 @click.command("log", epilog="Example: cit log check@main --failed")
-@click.argument("build", default="")
+@click.argument("build", default="", shell_complete=complete.builds)
 @click.argument("component", default="")
 @click.option("-C", "directory", default=".", help="the checkout")
 @click.option("-f", "--follow", is_flag=True, help="go on until the build is over")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import click
 
 from citgit.model.record import Resume
+from citgit.programs import complete
 from citgit.programs.controls import act
 
 
 @click.command("resume", epilog="Example: cit resume check@main --why 'wrong branch'")
-@click.argument("build", default="")
+@click.argument("build", default="", shell_complete=complete.builds)
 @click.option("-C", "directory", default=".", help="the checkout")
 @click.option("--why", "reason", default="", help="for the record")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")

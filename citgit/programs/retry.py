@@ -9,6 +9,7 @@ import click
 from citgit.errors import RemoteAway
 from citgit.flows.enqueue import enqueue_again
 from citgit.model.names import HERE
+from citgit.programs import complete
 from citgit.programs.find import find_build
 from citgit.programs.reach import reach
 from citgit.programs.run import Out, ask
@@ -16,7 +17,7 @@ from citgit.wiring.clone import open_clone
 
 
 @click.command("retry", epilog="Example: cit retry check@main --follow")
-@click.argument("build", default="")
+@click.argument("build", default="", shell_complete=complete.builds)
 @click.option("-C", "directory", default=".", help="the checkout")
 @click.option("-f", "--follow", is_flag=True, help="wait and show the output (as for a build that ran here)")
 @click.option("--json", "as_json", is_flag=True, help="one JSON document per event")

@@ -19,6 +19,7 @@ from citgit.flows.writing import Draft, complain, drafted, push, remember
 from citgit.interfaces import Answer
 from citgit.model.names import HERE, Kind
 from citgit.model.record import Config, Request
+from citgit.programs import complete
 from citgit.programs.follow import Follower
 from citgit.programs.reach import reach
 from citgit.wiring.checkout import is_pushed, revision
@@ -31,13 +32,16 @@ KEEP = "'cit run --pool default' keeps a request here, to be pushed when the hos
 
 
 @click.command("run", epilog="Example: cit run check --set level=9 --follow")
-@click.argument("job", nargs=-1)
+@click.argument("job", nargs=-1, shell_complete=complete.jobs)
 @click.option("-C", "directory", default=".", help="the checkout")
-@click.option("--ref", default="HEAD", help="what to build: a branch or a commit")
-@click.option("--config-ref", default="", metavar="BRANCH", help="where the jobs come from; default: what is built")
+@click.option("--ref", default="HEAD", shell_complete=complete.refs, help="what to build: a branch or a commit")
+@click.option(
+    "--config-ref", default="", metavar="BRANCH", shell_complete=complete.refs,
+    help="where the jobs come from; default: what is built",
+)  # fmt: skip
 @click.option("--set", "values", multiple=True, metavar="K=V", help="a parameter")
-@click.option("--pool", default="", help="the queue to ask in")
-@click.option("--on", default="", metavar="AGENT", help="only this agent")
+@click.option("--pool", default="", shell_complete=complete.pools, help="the queue to ask in")
+@click.option("--on", default="", metavar="AGENT", shell_complete=complete.agents, help="only this agent")
 @click.option("--here", is_flag=True, help="build on this machine")
 @click.option("-f", "--follow/--no-follow", default=None, help="wait and show the output (default with --here)")
 @click.option("--reader", "readers", multiple=True, help="who else may read it, if its job is private")

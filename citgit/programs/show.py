@@ -12,6 +12,7 @@ from citgit.flows.private import is_hidden
 from citgit.model.build import Build, Entry
 from citgit.model.record import Request, Result
 from citgit.model.units import size_text
+from citgit.programs import complete
 from citgit.programs.find import find_build
 from citgit.programs.follow import status_of
 from citgit.programs.reach import reach
@@ -32,7 +33,7 @@ from citgit.wiring.clone import open_clone
 
 
 @click.command("show", epilog="Example: cit show check@main")
-@click.argument("build", default="")
+@click.argument("build", default="", shell_complete=complete.builds)
 @click.option("-C", "directory", default=".", help="the checkout")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 @click.pass_context

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from citgit.model.build import Build
+from citgit.programs import complete
 from citgit.programs.find import builds, find_build, mine, short, title
 from citgit.programs.follow import status_of
 from citgit.programs.reach import reach
@@ -16,7 +17,7 @@ from citgit.wiring.clone import Clone, open_clone
 
 
 @click.command("status", epilog="Example: cit status HEAD && echo ready")
-@click.argument("build", default="")
+@click.argument("build", default="", shell_complete=complete.builds)
 @click.option("-C", "directory", default=".", help="the checkout")
 @click.option("--all", "everybody", is_flag=True, help="everybody's builds, not only mine")
 @click.option("-n", "count", default=20, type=click.IntRange(min=1), help="how many (default 20)")

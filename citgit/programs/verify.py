@@ -8,6 +8,7 @@ import click
 
 from citgit.flows.audit import Found, audit, every, unjudged
 from citgit.model.build import Build, Entry
+from citgit.programs import complete
 from citgit.programs.find import find_build
 from citgit.programs.reach import reach
 from citgit.programs.show import record_line
@@ -16,7 +17,7 @@ from citgit.wiring.clone import open_clone
 
 
 @click.command("verify", epilog="Example: cit verify --all")
-@click.argument("build", nargs=-1)
+@click.argument("build", nargs=-1, shell_complete=complete.builds)
 @click.option("-C", "directory", default=".", help="the checkout")
 @click.option("--all", "everything", is_flag=True, help="every build, archived ones too")
 @click.option("--json", "as_json", is_flag=True, help="one JSON document per build, and one per alarm")

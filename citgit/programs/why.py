@@ -17,6 +17,7 @@ from citgit.model.build import Build, Entry
 from citgit.model.names import HERE, Kind
 from citgit.model.plan import Input
 from citgit.model.record import Advert, Beat, Claim, Decision, Lost, Observed
+from citgit.programs import complete
 from citgit.programs.find import find_build
 from citgit.programs.reach import reach
 from citgit.programs.show import record_line
@@ -34,7 +35,7 @@ class Reasons:
 
 
 @click.command("why", epilog="Example: cit why HEAD")
-@click.argument("build", default="")
+@click.argument("build", default="", shell_complete=complete.builds)
 @click.option("-C", "directory", default=".", help="the checkout")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 def command(build: str, directory: str, as_json: bool) -> None:

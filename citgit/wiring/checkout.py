@@ -50,6 +50,12 @@ def head_branch(git_dir: Path) -> str:
     return run(["symbolic-ref", "--short", "HEAD"], git_dir=git_dir).stdout.decode().strip() or "main"
 
 
+def branches(git_dir: Path) -> list[str]:
+    """The short names of the branches, newest commit first."""
+    listed = run(["for-each-ref", "--sort=-committerdate", "--format=%(refname:short)", "refs/heads/"], git_dir=git_dir)
+    return listed.stdout.decode("utf-8", "replace").split()
+
+
 def tracked(top: Path) -> list[str]:
     """The files that git knows in the checkout."""
     listed = must(["-C", str(top), "ls-files", "-z"], doing="list the files").stdout.decode("utf-8", "replace")
