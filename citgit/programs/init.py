@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import getpass
 import re
+import sys
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 
 import click
 
-from citgit.errors import NotFound, UsageError
+from citgit.errors import NotFound, Refused, UsageError
 from citgit.flows.policies import fetch_policies
 from citgit.flows.publishing import publish, seal_of
 from citgit.model.names import is_name
-from citgit.wiring.checkout import commit_at, commit_files, head_branch, tracked
+from citgit.model.policy import PolicyChain
+from citgit.programs.wording import emit
+from citgit.rules.authority import actor_of
+from citgit.wiring.checkout import commit_at, commit_files, config_files, head_branch, tracked
 from citgit.wiring.clone import Clone, data_dir, git_place, open_clone, set_setting, setting
 from citgit.wiring.configs import detect, other_ci, read_team, render_cit_toml
 from citgit.wiring.keys import age_key, ensure_key, fingerprint
@@ -51,15 +56,23 @@ pools = []
 @click.option("--key", default="", help="your ssh signing key; made if left out")
 @click.option("--state", default="", help="where the state lives: a path or URL; default: origin, else this repository")
 @click.option("--no-commit", is_flag=True, help="write the files, do not commit them")
-def command(directory: str, person: str, key: str, state: str, no_commit: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="print JSON when all is done; words for people go to stderr")
+def command(directory: str, person: str, key: str, state: str, no_commit: bool, as_json: bool) -> None:
     """Makes a repository ready: proposes a job, makes keys, the root policy and a hook. Overwrites nothing.
 
     In a bare repository, on the server: makes a key for its hook, and installs that and the one that judges pushes.
     """
-    top, git_dir = git_place(Path(directory))
+    with redirect_stdout(sys.stderr) if as_json else nullcontext():
+        done = _init(Path(directory), person, key, state, no_commit=no_commit)
+    if as_json:
+        emit(done)
+
+
+def _init(directory: Path, person: str, key: str, state: str, *, no_commit: bool) -> dict[str, str]:
+    """Does it all, telling each step; what there is now."""
+    top, git_dir = git_place(directory)
     if top == git_dir:
-        _server(git_dir, person or "server-hook", key)
-        return
+        return _server(git_dir, person or "server-hook", key)
     if not commit_at(git_dir, "HEAD"):
         raise UsageError("this repository has no commit yet", hint="commit something, then run 'cit init' again")
     person = person or setting(git_dir, "citgit.person") or _name(setting(git_dir, "user.name") or getpass.getuser())
@@ -69,22 +82,25 @@ def command(directory: str, person: str, key: str, state: str, no_commit: bool) 
         set_setting(git_dir, "citgit.state", state)
     set_setting(git_dir, "citgit.person", person)
     set_setting(git_dir, "citgit.key", str(path))
-    clone = open_clone(Path(directory))
+    clone = open_clone(directory)
     if clone.url == str(clone.repository) and not setting(git_dir, "core.fsync"):
         # the state lives in this very repository: what is acknowledged must survive a power cut
         set_setting(git_dir, "core.fsync", "all")
     branch = head_branch(git_dir)
-    written = [_cit_toml(clone, branch), _team_toml(clone, branch, person, public)]
+    known = _known_policy(clone)
+    written = [_cit_toml(clone, branch), "" if known else _team_toml(clone, branch, person, public)]
     new = [one for one in written if one]
     if new and not no_commit:
         _commit(clone, new)
-    _policy(clone, person)
+    root = _join(clone, known, person, public) if known else _root_policy(clone, person)
+    set_setting(git_dir, "citgit.root", root)
     set_setting(git_dir, "citgit.path", str(programs_dir()))
     click.echo(install_hook(git_dir, "pre-push"))
     click.echo("next: cit run")
+    return {"person": person, "key": str(path), "public_key": public, "state": clone.state.remote.url, "root": root}
 
 
-def _server(git_dir: Path, agent: str, key: str) -> None:
+def _server(git_dir: Path, agent: str, key: str) -> dict[str, str]:
     """Makes a bare repository a door: a key that may only sign requests, and the hook that uses it."""
     path = Path(key or setting(git_dir, "citgit.hookKey") or data_dir() / "keys" / agent)
     public = _key(path, agent)
@@ -97,6 +113,7 @@ def _server(git_dir: Path, agent: str, key: str) -> None:
             agent=agent, key=public
         )
     )
+    return {"agent": agent, "key": str(path), "public_key": public}
 
 
 def _key(path: Path, person: str) -> str:
@@ -141,16 +158,32 @@ def _commit(clone: Clone, names: list[str]) -> None:
     click.echo(f"committed {' and '.join(names)}")
 
 
-def _policy(clone: Clone, person: str) -> None:
+def _known_policy(clone: Clone) -> PolicyChain | None:
+    """The policy that is in force already."""
     try:
-        chain = fetch_policies(clone.state)
-        click.echo(f"state at {clone.state.remote.url}: policy {chain.tip.version}, root {chain.repo[:16]}")
+        return fetch_policies(clone.state)
     except NotFound:
-        team = read_team({"team.toml": (clone.top / "team.toml").read_bytes()})
+        return None
+
+
+def _join(clone: Clone, chain: PolicyChain, person: str, public: str) -> str:
+    """Says whose the policy is that was found, and what a stranger to it can do; its root."""
+    click.echo(f"state at {clone.state.remote.url}: policy {chain.tip.version}, root {chain.repo[:16]}")
+    if actor_of(chain.tip.team, public) != f"person:{person}":
+        click.echo(f"you are not in that policy yet: an admin lets you in with 'cit policy invite {person}'", err=True)
+    return chain.repo
+
+
+def _root_policy(clone: Clone, person: str) -> str:
+    """Makes the first policy from team.toml; its oid."""
+    team = read_team(config_files(clone.top, ""))
+    try:
         made = publish(clone.state, clone.actor(), team, before=None, seal=seal_of(clone.state), reason="root")
-        set_setting(clone.git_dir, "citgit.root", made)
-        chain = fetch_policies(clone.state)
-        click.echo(f"made the root policy {chain.repo[:16]} at {clone.state.remote.url}, signed by {person}")
+    except Refused as error:
+        hint = "'cit init --state .' keeps the state in this repository; --state URL in one that you may write to"
+        raise Refused(f"cannot keep the state at {clone.state.remote.url}: {error.message}", hint=hint) from error
+    click.echo(f"made the root policy {made[:16]} at {clone.state.remote.url}, signed by {person}")
+    return made
 
 
 def _name(text: str) -> str:

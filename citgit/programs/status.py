@@ -20,28 +20,42 @@ from citgit.wiring.clone import Clone, open_clone
 @click.argument("build", default="", shell_complete=complete.builds)
 @click.option("-C", "directory", default=".", help="the checkout")
 @click.option("--all", "everybody", is_flag=True, help="everybody's builds, not only mine")
+@click.option("-f", "--follow", is_flag=True, help="go on, printing what changes: until Ctrl-C, or BUILD is over")
 @click.option("-n", "count", default=20, type=click.IntRange(min=1), help="how many (default 20)")
 @click.option("--json", "as_json", is_flag=True, help="one JSON document per build")
 @click.pass_context
-def command(ctx: click.Context, build: str, directory: str, everybody: bool, count: int, as_json: bool) -> None:
+def command(
+    ctx: click.Context, build: str, directory: str, everybody: bool, follow: bool, count: int, as_json: bool
+) -> None:
     """Lists builds, newest first: mine, or everybody's with --all.
 
     With BUILD: that one; the exit status is 0 passed, 1 failed, 4 errored or timed out, 5 cancelled,
     superseded or skipped, 75 not over yet.
     """
     clone = open_clone(Path(directory))
+    told: dict[str, str] = {}
+    while True:
+        listed = _listed(clone, build, count, everybody=everybody)
+        _print(clone, [one for one in listed if told.get(one.id) != word(one)], as_json)
+        if build and (listed[0].is_final or not follow):
+            ctx.exit(status_of(listed[0]))
+        if not listed and not told and not as_json:
+            more = "" if everybody else " of yours: 'cit status --all' lists everybody's"
+            click.echo(f"no builds{more}", err=True)
+        if not follow:
+            return
+        told |= {one.id: word(one) for one in listed}
+        build = listed[0].id if build else ""
+        clone.state.clock.sleep(1)
+
+
+def _listed(clone: Clone, build: str, count: int, *, everybody: bool) -> list[Build]:
     repository = reach(clone)
     if build:
-        found = find_build(repository, clone, build)
-        _print(clone, [found], as_json)
-        ctx.exit(status_of(found))
+        return [find_build(repository, clone, build)]
     if everybody:
-        listed = list(itertools.islice(builds(repository), count))
-    else:
-        listed = mine(repository, list(repository.active()), clone, count)
-    _print(clone, listed, as_json)
-    if not listed and not as_json:
-        click.echo("no builds" + ("" if everybody else " of yours: 'cit status --all' lists everybody's"), err=True)
+        return list(itertools.islice(builds(repository), count))
+    return mine(repository, list(repository.active()), clone, count)
 
 
 def _print(clone: Clone, listed: list[Build], as_json: bool) -> None:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from programs.site import Site, make_site
+
+from citgit.programs.cit import cit, main
 
 CIT = """\
 [job.lib]
@@ -16,6 +23,8 @@ keep.artifacts = ["lib.txt"]
 command = ["cat", "lib.txt"]
 after.lib = { artifacts = ["lib.txt"] }
 """
+
+CLI = [sys.executable, "-P", "-m", "citgit.programs.cit"]
 
 
 @pytest.fixture
@@ -112,3 +121,61 @@ def test_agents_are_drained_and_removed_by_a_proposal(site: Site) -> None:
     site.cit("policy", "publish")
     assert site.cit("agent", "list", "--json").documents == []
     assert "known: none" in site.cit("agent", "remove", "lab1", status=2).err
+
+
+def test_status_follows_a_build_until_it_is_over(site: Site) -> None:
+    """Each change of its state is one line, and the exit status is the build's."""
+    build = site.cit("run", "lib", "--pool", "default", "--json").documents[0]["build"]
+    argv = [
+        sys.executable,
+        "-P",
+        "-m",
+        "citgit.programs.cit",
+        "status",
+        build,
+        "--follow",
+        "--json",
+        "-C",
+        str(site.top),
+    ]
+    follower = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+    assert follower.stdout is not None
+    assert json.loads(follower.stdout.readline())["state"] == "waiting"
+    site.cit("pause", build)
+    assert json.loads(follower.stdout.readline())["state"] == "paused"
+    site.cit("cancel", build)
+    assert json.loads(follower.stdout.readline())["outcome"] == "cancelled"
+    assert follower.wait(timeout=30) == 5
+
+
+def _verbs(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        yield (*path, name)
+        if isinstance(command, click.Group):
+            yield from _verbs(command, (*path, name))
+
+
+@pytest.mark.parametrize("verb", list(_verbs(cit)), ids=" ".join)
+def test_every_verb_shows_an_example(verb: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """And what its answers look like for programs, wherever it answers."""
+    assert main([*verb, "--help"]) == 0
+    said = capsys.readouterr().out
+    assert "Example: " in said
+    if verb not in {("completion",), ("job",), ("agent",)} and verb[0] != "policy":
+        assert "--json" in said
+
+
+def test_a_second_person_is_told_how_to_get_in(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a policy is in force, init makes nobody an admin; a request of a stranger is refused, not void."""
+    top = site.top.with_name("bens")
+    subprocess.run(["git", "clone", "-q", str(site.bare), str(top)], check=True)
+    ben = Site(top, site.bare, site.capsys)
+    (top / "team.toml").unlink()
+    done = ben.cit("init", "--name", "ben", "--json")
+    assert (done.documents[0]["person"], len(done.documents[0]["root"])) == ("ben", 40)
+    assert "cit policy invite ben" in done.err
+    assert not (top / "team.toml").exists()
+    assert "as person:ben" in ben.cit("run", "lib", "--pool", "default", status=3).err
