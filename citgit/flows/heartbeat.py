@@ -17,11 +17,11 @@ from citgit.records.envelope import parent_of
 
 @dataclass(slots=True)
 class Heart:
-    """When the last acknowledged renewal began (boottime seconds), and what it renewed."""
+    """When the last acknowledged renewal began (boottime seconds), what it renewed, what was last offered."""
 
     began: float = float("-inf")
     renewed: tuple[Oid, ...] = ()
-    adverted: bool = False
+    offered: Advert | None = None
     short: str = ""
 
 
@@ -29,7 +29,7 @@ def beat(
     state: State, actor: Actor, repository: Repository, heart: Heart, advert: Advert, held: tuple[Oid, ...], free: int,
     short: str = "",
 ) -> None:  # fmt: skip
-    """Writes the advert once per boot; a beat when leases are due for renewal or newly held, or when `short` changes.
+    """Writes the advert once per boot and when it changed; a beat when leases are due, newly held, or `short` changes.
 
     `short` says why the agent takes nothing new.
     """
@@ -40,7 +40,9 @@ def beat(
     limits = repository.snapshot.policies.tip.team.limits
     now = state.clock.boottime()
     due = held and (held != heart.renewed or now - heart.began >= limits.beat)
-    if tip is not None and not due and short == heart.short:
+    changed = heart.offered not in (None, advert) and not short
+    if tip is not None and not due and not changed and short == heart.short:
+        heart.offered = heart.offered or advert
         return
     body: Advert | Beat
     old = next((other for name, other in sorted(refs.items()) if name != ref), "")
@@ -49,11 +51,12 @@ def beat(
         made = follow(state, actor, repository.snapshot, body, ref=ref, build="", parent=None)
     else:
         body = Beat(renews=held, free=0 if short else free, short=short)
+        body = _advert(advert, previous="", renews=held) if changed else body
         heart.short = short
         parent = parent_of(state.objects.read(tip)[1])
         made = follow(state, actor, repository.snapshot, body, ref=ref, build="", parent=parent)
     if push(state, actor, [made])[0].answer is Answer.DONE:
-        heart.began, heart.renewed = now, held
+        heart.began, heart.renewed, heart.offered = now, held, advert
         if tip is None:
             gone = [Update(name, other, None) for name, other in refs.items() if name != ref]
             if gone:

@@ -36,12 +36,13 @@ from citgit.interfaces import Answer, Entrusted, Oid, Workshop
 from citgit.model.build import Build
 from citgit.model.names import HERE
 from citgit.model.plan import Input
-from citgit.model.record import Advert, Claim, Decision, Observed, Outcome, Progress, RecordType, Result
+from citgit.model.record import Advert, Claim, Decision, Observed, Outcome, Progress, RecordType, Request, Result
 from citgit.model.team import TeamLimits
 from citgit.rules.authority import fallen, fallen_asker, stop_reason
 from citgit.rules.judge import promises_of
 from citgit.rules.lifecycle import State as Life
 from citgit.rules.ordering import in_order
+from citgit.rules.placement import tool_name
 
 T = TypeVar("T")
 
@@ -78,6 +79,7 @@ class Worker:
     heart: Heart = field(default_factory=Heart)
     watches: reap.Watches = field(default_factory=reap.Watches)
     advert: Advert | None = None
+    looked: frozenset[str] = frozenset()
     stopped: set[Oid] = field(default_factory=set)
     begun: set[Oid] = field(default_factory=set)
     doubtful: frozenset[str] = frozenset()
@@ -292,7 +294,20 @@ class Worker:
         return True
 
     def _placed(self, repository: Repository, build: Build) -> bool:
-        return self.advert is not None and all(one.ok for one in self._reasons(repository, build, self.advert))
+        if build.request is None:
+            return False
+        return all(one.ok for one in self._reasons(repository, build, self.offer(build.request)))
+
+    def offer(self, request: Request) -> Advert:
+        """What this node offers; tools that the request is the first to ask for are looked at."""
+        wanted = {tool_name(tool) for tool in request.definition.requires.tools}
+        if self.advert is None:
+            self.advert = self.workshop.advert(self.boot, self.slots, self.labels)
+        if wanted - self.looked - set(self.advert.tools):
+            self.looked |= wanted
+            known = sorted(self.looked | set(self.advert.tools))
+            self.advert = self.workshop.advert(self.boot, self.slots, self.labels, known)
+        return self.advert
 
     def _reasons(self, repository: Repository, build: Build, advert: Advert, free: int | None = None) -> list[Decision]:
         reasons = why(build, advert, self.actor.name.partition(":")[2], free)

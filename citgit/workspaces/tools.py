@@ -13,11 +13,14 @@ from pathlib import Path
 import msgspec
 
 KNOWN_TOOLS = (
-    "ar", "bash", "cargo", "cc", "clang", "cmake", "ctest", "g++", "gcc", "git", "go", "java", "ld", "make",
-    "meson", "mvn", "ninja", "node", "npm", "perl", "pip", "pkg-config", "pytest", "python3", "rustc", "sh", "tar",
-    "tox", "uv", "valgrind",
+    "ant", "ar", "autoconf", "automake", "autoreconf", "bash", "bison", "bundle", "c++", "cargo", "cc", "clang",
+    "clang++", "cmake", "composer", "coverage", "ctest", "curl", "deno", "docker", "dotnet", "doxygen", "flex",
+    "g++", "gcc", "gdb", "gfortran", "git", "go", "gradle", "help2man", "java", "javac", "jq", "ld", "libtoolize",
+    "m4", "make", "meson", "msgfmt", "mvn", "mypy", "nasm", "ninja", "node", "nox", "npm", "pandoc", "perl", "php",
+    "pip", "pkg-config", "pnpm", "podman", "poetry", "protoc", "pytest", "python3", "ruby", "ruff", "rustc", "sbt",
+    "sh", "shellcheck", "sphinx-build", "sqlite3", "swift", "tar", "tox", "uv", "valgrind", "yarn", "zig",
 )  # fmt: skip
-"""Tools that an advert names when they are on PATH; jobs may require any of them."""
+"""Tools that an advert names when they are on PATH. A job may require others: they are looked for, never started."""
 
 _VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)+")
 _GO_WAY = {"go": ["version"]}
@@ -47,8 +50,11 @@ def versions(kept: Path, wanted: Iterable[str] = KNOWN_TOOLS) -> dict[str, str]:
 
 
 def version_of(tool: str) -> str:
-    """The first version number in what `tool --version` prints; "" if there is none within two seconds."""
-    if tool in _NO_VERSION:
+    """The first version number in what `tool --version` prints; "" if there is none within two seconds.
+
+    A program that is not known to have --version is not started: it could be any.
+    """
+    if tool in _NO_VERSION or tool not in KNOWN_TOOLS:
         return ""
     try:
         done = subprocess.run(

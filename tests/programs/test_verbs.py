@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -179,3 +180,18 @@ def test_a_second_person_is_told_how_to_get_in(site: Site, monkeypatch: pytest.M
     assert "cit policy invite ben" in done.err
     assert not (top / "team.toml").exists()
     assert "as person:ben" in ben.cit("run", "lib", "--pool", "default", status=3).err
+
+
+def test_a_tool_that_no_list_names_is_looked_for(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any program may be required; one that is missing is named before anything is asked for."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
+    site.commit("a tool", cit_toml='[job.odd]\ncommand = ["true"]\nrequires.tools = ["cit-odd-tool", "git >= 2"]\n')
+    said = site.cit("run", "odd", "--here", status=2).err
+    assert "tool cit-odd-tool (missing)" in said
+    assert jobs(site) == []
+    (tools / "cit-odd-tool").write_text("#!/bin/sh\ntouch started\n")
+    (tools / "cit-odd-tool").chmod(0o755)
+    site.cit("run", "odd", "--here")
+    assert not Path("started").exists()
