@@ -16,18 +16,15 @@ from dataclasses import dataclass
 
 import msgspec
 
-from citgit.errors import Errored, NotYet, Refused
+from citgit.errors import NotYet, Refused
 from citgit.flows.builds import Repository, is_waiting
 from citgit.flows.enqueue import CONFIG_PATHS
 from citgit.flows.folders import archived_tip
-from citgit.flows.private import need_open, reveal
 from citgit.flows.state import Actor, State
 from citgit.flows.writing import draft, push
 from citgit.interfaces import Answer, Configs, Oid, Sources, Update
 from citgit.model.build import Build
-from citgit.model.globs import matches
 from citgit.model.job import OnFailure
-from citgit.model.plan import Input
 from citgit.model.record import Advert, Claim, Decision, Observed, Outcome, Request, Skipped
 from citgit.model.team import Pool
 from citgit.rules.authority import alias_of
@@ -70,37 +67,6 @@ def upstream(repository: Repository, build: Build) -> Upstream:
             return Upstream(ready=False, finals=finals, skip=skip)
         finals[label] = other.final
     return Upstream(ready=True, finals=finals)
-
-
-def inputs(repository: Repository, build: Build) -> tuple[Input, ...]:
-    """The files of upstream builds that the build's command needs in its workspace.
-
-    Raises Errored if an upstream build passed without keeping what is wanted of it.
-    """
-    found: list[Input] = []
-    for label, named in (build.request.upstream if build.request else {}).items():
-        after = build.request.definition.after.get(label.split(" ")[0]) if build.request else None
-        other = repository.find(named) if after and after.artifacts else None
-        if after is None or other is None or not other.is_final:
-            continue
-        other = need_open(reveal(repository.state, other))
-        kept = [
-            Input(
-                label=label, claim=other.result.claim, node=other.result.environment.get("node", ""), path=one.path,
-                sha256=one.sha256, size=one.size, executable=one.executable,
-            )
-            for one in other.result.artifacts if matches(after.artifacts, one.path)
-        ] if other.result else []  # fmt: skip
-        if other.outcome is Outcome.PASSED and not kept:
-            raise Errored(f"{label} kept nothing that matches {', '.join(after.artifacts)}")
-        found += kept
-    return tuple(found)
-
-
-def kept_at(wanted: Sequence[Input], here: bool) -> list[Decision]:
-    """Whether the files are where the agent is, as one decision per upstream build; `here` was found out there."""
-    made = {one.label: one.node for one in wanted}
-    return [Decision(check=f"artifacts of {label}", ok=here, found=f"on node {node}") for label, node in made.items()]
 
 
 def why(build: Build, advert: Advert, agent: str, free: int | None = None) -> list[Decision]:

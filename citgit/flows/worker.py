@@ -9,25 +9,15 @@ from typing import TypeVar
 
 import msgspec
 
-from citgit.errors import CitError, Dismissed, Errored, NotYet, RemoteAway
+from citgit.errors import CitError, Dismissed, NotYet, RemoteAway
 from citgit.flows import reap
 from citgit.flows.archive import archive
 from citgit.flows.builds import Repository, is_running
 from citgit.flows.chains import read_link
-from citgit.flows.claims import (
-    Claimed,
-    candidates,
-    claim,
-    fetchable,
-    inputs,
-    kept_at,
-    on_their_branches,
-    skip,
-    upstream,
-    why,
-)
+from citgit.flows.claims import Claimed, candidates, claim, fetchable, on_their_branches, skip, upstream
 from citgit.flows.enqueue import Doors, create_promised
 from citgit.flows.heartbeat import Heart, beat
+from citgit.flows.placing import needed, reasons
 from citgit.flows.poll import poll
 from citgit.flows.private import conceal_result, need_open, need_vault, reveal
 from citgit.flows.state import Actor, State
@@ -35,7 +25,6 @@ from citgit.flows.writing import draft, push, resend
 from citgit.interfaces import Answer, Entrusted, Oid, Workshop
 from citgit.model.build import Build
 from citgit.model.names import HERE
-from citgit.model.plan import Input
 from citgit.model.record import Advert, Claim, Decision, Observed, Outcome, Progress, RecordType, Request, Result
 from citgit.model.team import TeamLimits
 from citgit.rules.authority import fallen, fallen_asker, stop_reason
@@ -310,13 +299,7 @@ class Worker:
         return self.advert
 
     def _reasons(self, repository: Repository, build: Build, advert: Advert, free: int | None = None) -> list[Decision]:
-        reasons = why(build, advert, self.actor.name.partition(":")[2], free)
-        try:
-            wanted = inputs(repository, build)
-        except Errored:
-            # nobody can build it: whoever takes it says why
-            return reasons
-        return [*reasons, *kept_at(wanted, self.workshop.has(wanted))]
+        return reasons(repository, build, advert, self.actor.name.partition(":")[2], self.workshop, free)
 
     def _take(
         self, repository: Repository, build: Build, observed: Observed | None, finals: dict[str, Oid] | None = None
@@ -343,7 +326,7 @@ class Worker:
         adopted = claimed.claim in self.workshop.running()
         self.unstarted = True
         where = self.workshop.start(
-            build.id, claimed.claim, build.request, claimed.body, own=self.own, inputs=lambda: self._inputs(build)
+            build.id, claimed.claim, build.request, claimed.body, own=self.own, inputs=lambda: needed(self.state, build)
         )
         self.begun.add(claimed.claim)
         self.unstarted = False
@@ -356,12 +339,6 @@ class Worker:
         if fresh and fresh.held and fresh.held.claim == claimed.claim and fresh.state == Life.RUNNING.value:
             body = Progress(claim=claimed.claim, phase="command", where=where)
             push(self.state, self.actor, [draft(self.state, self.actor, now, fresh, body)])
-
-    def _inputs(self, build: Build) -> tuple[Input, ...]:
-        """What upstream builds hand over; they are looked up only if there are any."""
-        if not build.request or not any(after.artifacts for after in build.request.definition.after.values()):
-            return ()
-        return inputs(Repository(self.state, poll(self.state)), build)
 
     def do_archive(self, repository: Repository, pool: str) -> None:
         """Folds the pool's final builds."""

@@ -12,7 +12,8 @@ import click
 from citgit.errors import CitError, Errored, NotYet
 from citgit.flows.builds import Repository
 from citgit.flows.chains import LONGEST, read_link
-from citgit.flows.claims import inputs, kept_at, on_their_branches, upstream, why
+from citgit.flows.claims import on_their_branches, upstream, why
+from citgit.flows.placing import inputs, kept_at
 from citgit.model.build import Build, Entry
 from citgit.model.names import HERE, Kind
 from citgit.model.plan import Input

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from programs.site import Site, make_site
 
-from citgit.flows.claims import kept_at
+from citgit.flows.placing import kept_at
 from citgit.model.plan import Input
 from citgit.model.record import Decision
 
