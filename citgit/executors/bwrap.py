@@ -32,7 +32,7 @@ _INNER = ("/bin/sh", "-c", 'exec "$@"', "sh")
 
 
 def bwrap(logs: LogWriter, hidden: Sequence[Path] = ()) -> LocalExecutor:
-    """The executor; `hidden` are further directories that no build may see (the worker's state and keys)."""
+    """The executor; `hidden` are further directories and files that no build may see (the worker's state and keys)."""
     sandbox = _Sandbox(tuple(hidden))
     # bwrap itself and the first process of the new PID namespace are above the command.
     return LocalExecutor(Wrapper("bwrap", sandbox.probe, sandbox.wrap, _explain, spared=2), logs)
@@ -101,6 +101,9 @@ class _Sandbox:
         given += ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
         for path in hidden:
             given += ["--tmpfs", path]
+        for path in (os.path.realpath(one) for one in self.hidden if one.is_file()):
+            if not any(path.startswith(f"{other}/") for other in hidden):
+                given += ["--ro-bind", "/dev/null", path]
         if plan.env.get("TMPDIR"):
             given += ["--bind", os.path.realpath(plan.env["TMPDIR"]), "/tmp"]
         for path in _resolver() if plan.network else ():

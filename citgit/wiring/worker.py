@@ -22,6 +22,7 @@ from citgit.flows.state import Actor, State
 from citgit.flows.worker import Event, Worker
 from citgit.git.journal import FileJournal
 from citgit.interfaces import Executor, Signer
+from citgit.keys.age import age_file
 from citgit.logs.capture import TOOLS, Capture
 from citgit.logs.first_error import first_error
 from citgit.logs.matchers import load
@@ -107,7 +108,8 @@ def open_worker(
         programs=(TOOLS,),
     )
     here = source or url
-    workshop = NodeWorkshop(home, here, sources, executors([data_dir()]), tools, reserve=Reserve(home, keep_free))
+    walls = executors([data_dir(), home, *_key_files(key)])
+    workshop = NodeWorkshop(home, here, sources, walls, tools, reserve=Reserve(home, keep_free))
     agent = team.agent.get(actor_name.removeprefix("agent:")) if team else None
     own = actor_name.startswith("person:")
     return Worker(
@@ -117,6 +119,11 @@ def open_worker(
         pools=list(pools) or (list(agent.pools) if agent else [HERE]), boot=_boot(), node=socket.gethostname(),
         slots=slots, labels=agent.labels if agent else (), own=own, tell=tell,
     )  # fmt: skip
+
+
+def _key_files(key: Path | None) -> list[Path]:
+    """What no build may read, wherever the user keeps it."""
+    return [key, age_file(key)] if key else []
 
 
 def worker_home(url: str, actor_name: str) -> Path:

@@ -195,7 +195,14 @@ class NodeWorkshop:
 
     def finish(self, claim: Oid) -> None:
         """The result is published: the attempt's files stay until they are tidied away."""
-        (self._directory(claim) / CLEAN).touch()
+        directory = self._directory(claim)
+        with contextlib.suppress(NotFound):
+            plan = _load(directory / "plan.json", Plan)
+            executor = self._executors.get(plan.executor)
+            # without a wall a build can write its own result, and be told about before it has ended
+            if executor and executor.poll(plan) is None:
+                executor.clean(plan)
+        (directory / CLEAN).touch()
         self._begun.discard(claim)
 
     # ---------------------------------------------------------------------------------------------------

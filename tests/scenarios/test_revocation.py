@@ -170,7 +170,7 @@ def test_a_sealed_archive_stays_what_it_is() -> None:
     assert (found.outcome, found.revoked) == (Outcome.PASSED, False)
 
 
-CIT = '[job.check]\ncommand = ["sleep", "60"]\n'
+CIT = '[job.check]\ncommand = ["sleep", "900"]\n'
 
 
 @pytest.mark.heavy
@@ -199,7 +199,7 @@ def test_real_workers(tmp_path: Path) -> None:
     def until(wanted: dict[str, object], seconds: float = 40) -> float:
         began = time.monotonic()
         while not wanted.items() <= (last := state()).items():
-            assert time.monotonic() - began < seconds, last
+            assert time.monotonic() - began < seconds, (last["state"], last["outcome"], last["reason"])
         return time.monotonic() - began
 
     top.mkdir()
