@@ -35,6 +35,7 @@ VERBS = {
     "worker": ("worker", "poll, claim and build"),
     "demo": ("demo", "show the whole thing in a folder of its own"),
     "report": ("report", "static pages of all builds"),
+    "tidy": ("tidy", "remove what old builds left here, pack repositories"),
     "doctor": ("doctor", "look for what is wrong here"),
     "completion": ("completion", "print shell completion"),
 }

@@ -25,6 +25,7 @@ from citgit.rules.authority import may_speak
 from citgit.rules.pacing import LEAST, jittered, next_pause
 from citgit.wiring.clone import data_dir, open_clone
 from citgit.wiring.keys import age_key, ensure_key, named_actor, signer_for
+from citgit.wiring.upkeep import Upkeep
 from citgit.wiring.worker import BranchTrigger, branch_door, lock, node_state, open_worker, wake, worker_home
 
 
@@ -85,6 +86,7 @@ def serve(worker: Worker, place: Path, *, doors: bool, once: bool, interval: flo
     door = branch_door(worker, place)
     waker = wake(worker)
     pause, told = LEAST, Told(worker.tell)
+    upkeep = Upkeep(place, worker.url)
     worker.tell = told
     worker.tell(Event("serving", "", f"{worker.actor.name} on pools {', '.join(worker.pools)}"))
     while not leaving:
@@ -102,6 +104,7 @@ def serve(worker: Worker, place: Path, *, doors: bool, once: bool, interval: flo
                 raise
         if once and not worker.workshop.running():
             return
+        upkeep.turn(worker.state.clock.monotonic(), idle=not worker.workshop.running())
         pause = next_pause(pause, worker.limits, active=told.news(), holding=bool(worker.workshop.running()))
         chance = worker.state.entropy.uniform(0, 1)
         waker.wait(interval or jittered(pause, chance), lambda: bool(leaving) or ended(worker))

@@ -18,7 +18,7 @@ HEAVY = {
 READS = {"cryptography"}
 MAY_LOAD = {
     "--help": set(), "--version": set(), "status": READS, "show": READS, "why": READS, "verify": READS, "log": READS,
-    "policy show": {*READS, "tomli", "cronsim"}, "agent list": {*READS, "tomli", "cronsim"},
+    "policy show": {*READS, "tomli", "cronsim", "git"}, "agent list": {*READS, "tomli", "cronsim"},
     "run check --pool default --no-follow": {*READS, "tomli", "cronsim", "uuid_utils"},
     "cancel": READS,
 }  # fmt: skip
