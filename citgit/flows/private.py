@@ -8,7 +8,6 @@ not beside it, because a promise holds whole requests, to which the promised bui
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TypeVar
 
 import msgspec
@@ -65,6 +64,13 @@ def conceal_result(state: State, policies: PolicyChain, build: Build, result: Re
     return msgspec.structs.replace(result_envelope(result), private=_seal(state, policies.tip, actors, plain))
 
 
+def unreached(policy: PolicyView, request: Request, pool: str, owner: str) -> list[str]:
+    """The readers of a private build from whom everything is hidden too, since no key of theirs can decrypt."""
+    if not is_private(request):
+        return []
+    return cannot_read(policy, readers(policy, request, pool=pool, owner=owner))
+
+
 def need_vault(state: State, build: Build) -> None:
     """Raises Unsupported if the build is private and this client could not hide its result."""
     if build.request and is_private(build.request):
@@ -75,13 +81,13 @@ def reveal(state: State, build: Build) -> Build:
     """The build with what is hidden in it, as far as this client's keys open it. Raises Refused if it is not it."""
     request, result = build.request, build.result
     if request and request.private:
-        build = replace(build, request=_opened(state, build.id, request) or request)
+        build = msgspec.structs.replace(build, request=_opened(state, build.id, request) or request)
     if result and result.private:
         told = _open(state, result.private, Result)
         if told:
             told = msgspec.structs.replace(told, promises=result.promises)
             _same(build.id, result_envelope(told), result)
-            build = replace(build, result=told)
+            build = msgspec.structs.replace(build, result=told)
     return build
 
 
@@ -115,11 +121,11 @@ def reveal_granted(state: State, policies: PolicyChain, build: Build) -> Build:
             if request and request.private:
                 told_request = msgspec.structs.replace(told.request, promises=request.promises)
                 _same(build.id, request_envelope(told_request), request)
-                build = replace(build, request=told_request)
+                build = msgspec.structs.replace(build, request=told_request)
             if result and result.private and told.result:
                 told_result = msgspec.structs.replace(told.result, promises=result.promises)
                 _same(build.id, result_envelope(told_result), result)
-                build = replace(build, result=told_result)
+                build = msgspec.structs.replace(build, result=told_result)
     return build
 
 

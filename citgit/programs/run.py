@@ -14,6 +14,7 @@ import click
 
 from citgit.errors import NotFound, RemoteAway, UsageError
 from citgit.flows.enqueue import Change, Wish, buildable, enqueue_person, load, need_pool
+from citgit.flows.private import unreached
 from citgit.flows.state import Snapshot
 from citgit.flows.writing import Draft, complain, drafted, push, remember
 from citgit.interfaces import Answer
@@ -80,6 +81,11 @@ def command(
         jobs=job, parameters=_parameters(values), pool=HERE if here else pool, on=on, message=message, readers=readers,
     )  # fmt: skip
     drafts = enqueue_person(clone.state, actor, snapshot, clone.doors, change, wish)
+    for draft in drafts:
+        body = drafted(clone.state, draft)
+        if isinstance(body, Request):
+            for who in unreached(snapshot.policies.tip, body, draft.ref.split("/")[-2], actor.name):
+                click.echo(f"{who} has no key that private builds can be hidden for: 'age' in team.toml", err=True)
     if not here and not is_pushed(clone.git_dir, commit):
         click.echo(f"commit {commit[:12]} is not pushed yet: the build waits until it is", err=True)
     ctx.exit(ask(clone, drafts, Out(as_json), here=here, follow=bool(follow)))

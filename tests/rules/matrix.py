@@ -64,6 +64,11 @@ CELLS: dict[tuple[str, str], set[str]] = {
     ("priority", "their own build, within limits"): _OWN,
     ("priority", "their own build, beyond limits"): _RANK,
     ("priority", "another's build"): _RANK,
+    ("read", "a private build of theirs"): _OWN,
+    ("read", "a private build of another's"): {"agent"} | _RANK,
+    ("read", "a private build that names them"): {"reader", "agent"} | _RANK,
+    ("grant", "a private build of theirs"): _OWN,
+    ("grant", "a private build of another's"): _RANK,
     ("policy", "the next policy"): {"admin"},
 }
 

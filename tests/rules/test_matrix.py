@@ -13,7 +13,7 @@ from matrix import ACTORS, CELLS, table
 
 from citgit.errors import Refused
 from citgit.model.build import Link
-from citgit.model.job import Job, Where
+from citgit.model.job import Job, Keep, Visibility, Where
 from citgit.model.policy import PolicyView, Seal
 from citgit.model.record import (
     Body,
@@ -41,7 +41,8 @@ from citgit.model.record import (
     Supersede,
 )  # fmt: skip
 from citgit.model.team import Agent, Alias, Person, Pool, Role, Team, TriggerPrincipal
-from citgit.rules import policies
+from citgit.rules import policies, private
+from citgit.rules.authority import fallen
 from citgit.rules.facts import NoFacts, Other
 from citgit.rules.ids import promise_id, trigger_digest, trigger_id
 from citgit.testing.keys import fake_public_key
@@ -240,6 +241,20 @@ def _publishes(name: str) -> bool:
     return True
 
 
+def _reads(name: str, action: str, what: str) -> bool:
+    if "of theirs" in what and name not in ROLES:
+        return False  # only people own builds
+    owner = actor(name) if "of theirs" in what else actor("somebody")
+    readers = tuple(ACTORS) if "names them" in what else ()
+    asked = request(definition=Job(command=("true",), keep=Keep(visibility=Visibility.PRIVATE, readers=readers)))
+    if action == "grant":
+        build = msgspec.structs.replace(Case("anybody", actor("somebody")).chain.judge(), owner=owner)
+        stands = name in (*ROLES, *AGENTS) and not fallen(now(), actor(name))
+        return stands and private.may_grant(now().team, actor(name), build)
+    found = private.keys_of(now(), private.readers(now(), asked, pool="default", owner=owner))
+    return fake_public_key(actor(name)) in found
+
+
 def allowed(name: str, action: str, what: str) -> bool:
     """What the rules say of a cell."""
     match action:
@@ -255,6 +270,8 @@ def allowed(name: str, action: str, what: str) -> bool:
             return _held(name, "second", Lost)
         case "policy":
             return _publishes(name)
+        case "read" | "grant":
+            return _reads(name, action, what)
     return _triggered(name) if what == "a trigger's build" else _hold_actions(name, action, what)
 
 

@@ -6,7 +6,7 @@ import json
 import shlex
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -187,7 +187,7 @@ def test_what_is_shown_must_be_what_is_hidden() -> None:
     hidden = conceal_request(state, policy(1), ANNA, plain, "default")
     assert (hidden.definition.command, hidden.parameters) == ((), {})
     build = requested().judge()
-    assert reveal(state, replace(build, request=hidden)).request == plain
+    assert reveal(state, msgspec.structs.replace(build, request=hidden)).request == plain
     forged = msgspec.structs.replace(hidden, job="deploy")
     with pytest.raises(Refused, match="hides something else than it shows"):
-        reveal(state, replace(build, request=forged))
+        reveal(state, msgspec.structs.replace(build, request=forged))
