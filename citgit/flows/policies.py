@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 import msgspec
 
@@ -18,6 +19,7 @@ from citgit.model.team import Team
 from citgit.rules.policies import SIGNATURES, accept, cosigned_text
 
 _REWOUND = "the host was restored from a backup, or somebody put an older policy back: ask an admin"
+T = TypeVar("T")
 
 
 def read_policies(state: State, tip: Oid) -> PolicyChain:
@@ -55,11 +57,8 @@ def contents(state: State, link: Link) -> tuple[Team, Seal, Mapping[str, str]]:
         return Team(), Seal(), {}
     body = link.record.body
     files = {one.name: payload(state, link, one.name, one.sha256, one.size) for one in body.files}
-    try:
-        team = msgspec.json.decode(files["policy.json"], type=Team)
-        seal = msgspec.json.decode(files["seal.json"], type=Seal)
-    except msgspec.DecodeError as error:
-        raise Refused(f"policy {link.oid[:12]} cannot be read: {error}") from None
+    where = f"policy {link.oid[:12]}"
+    team, seal = decoded(files["policy.json"], Team, where), decoded(files["seal.json"], Seal, where)
     text, cosigners = cosigned_text(link.record), {}
     for one in body.signatures:
         armored = payload(state, link, one.name, one.sha256, one.size).decode("ascii", "replace")
@@ -68,6 +67,14 @@ def contents(state: State, link: Link) -> tuple[Team, Seal, Mapping[str, str]]:
         except BadSignature as error:
             raise Refused(f"policy {link.oid[:12]}: {one.name}: {error.message}") from None
     return team, seal, cosigners
+
+
+def decoded(data: bytes, kind: type[T], where: str) -> T:
+    """A policy's file as what it should be: anybody can push one, so whatever it holds is an answer. Raises Refused."""
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused(f"{where} cannot be read: {error}") from None
 
 
 def fetch_policies(state: State) -> PolicyChain:

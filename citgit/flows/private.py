@@ -206,7 +206,7 @@ def _open(state: State, sealed: str, kind: type[T]) -> T | None:
 def _decoded(plain: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(plain, type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(f"what a private record hides cannot be read: {error}") from None
 
 

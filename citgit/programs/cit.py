@@ -12,7 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from citgit import __version__
-from citgit.errors import BadConfig, CitError
+from citgit.errors import BadConfig, CitError, UsageError
 
 VERBS = {
     "init": ("init", "make a repository ready"),
@@ -98,6 +98,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs a verb. The exit status says what came of it (see the README)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     verb = next((one for one in arguments if not one.startswith("-")), "")
+    if odd := next(
+        (one for one in arguments if not one.isprintable() and one != one.encode(errors="ignore").decode()), ""
+    ):
+        return report("cit", UsageError(f"an argument is not UTF-8: {odd[:80]!a}", hint="check the locale's encoding"))
     try:
         done = cit.main(args=arguments, prog_name="cit", standalone_mode=False)
         return done if isinstance(done, int) else 0

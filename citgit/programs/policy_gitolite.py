@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
@@ -13,6 +14,8 @@ from citgit.rules.authority import live_keys
 from citgit.rules.gitolite import gitolite_rules
 from citgit.wiring.clone import open_clone
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@/+-]*")
+
 
 @click.command("gitolite", epilog="Example: cit policy gitolite project --keys keydir >conf/project.conf")
 @click.argument("repository")
@@ -20,7 +23,7 @@ from citgit.wiring.clone import open_clone
 @click.option("--keys", default="", help="also write everybody's keys here: NUMBER/NAME.pub, as gitolite wants them")
 def gitolite(repository: str, directory: str, keys: str) -> None:
     """Prints gitolite's rules for REPOSITORY: who may write which refs. The VREF judges what they write."""
-    if not all(part.isalnum() or part in "._-/@" for part in repository):
+    if not _NAME.fullmatch(repository) or ".." in repository:
         raise UsageError(f"not a repository of gitolite: {repository[:80]!a}", hint="name it as in gitolite.conf")
     clone = open_clone(Path(directory))
     policy = fetch_policies(clone.state).tip
