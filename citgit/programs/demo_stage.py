@@ -25,13 +25,18 @@ DATE = "2026-01-05T09:00:00+00:00"
 
 
 class Stage:
-    """Everything of one demo below `top`; `say` shows an event, `close` ends the workers."""
+    """Everything of one demo below `top`; `say` shows an event, `close` ends the workers.
+
+    `told` are the records that were told, `printed` counts the lines of each log that were.
+    """
 
     def __init__(self, top: Path, as_json: bool) -> None:
         self.top = top
         self.clone_dir = top / "clone"
         self.bare = top / "project.git"
         self._as_json = as_json
+        self.told: set[str] = set()
+        self.printed: dict[str, int] = {}
         self._workers: dict[str, subprocess.Popen[bytes]] = {}
         self._began = time.monotonic()
         self.env = {
@@ -52,6 +57,8 @@ class Stage:
             click.echo(json.dumps(document))
         elif event == "chapter":
             click.echo("\n" + click.style(text, bold=True))
+        elif event == "further":
+            click.echo(f"    {text}")
         else:
             click.echo(f"{at:6.1f} s  {event:>8}  {text}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 from citgit.errors import Errored
@@ -11,8 +12,12 @@ from citgit.flows.control import outcome_text
 from citgit.model.build import Build
 from citgit.model.record import Claim, Outcome, Progress, RecordType
 from citgit.programs.demo_stage import Stage
+from citgit.programs.log import local_log
+from citgit.wiring import logs
 from citgit.wiring.clone import init_bare
 from citgit.wiring.keys import generate
+from citgit.wiring.logs import visible
+from citgit.wiring.shipped import SHIPPED
 
 HERE = Path(__file__).resolve().parents[2]
 SLOW = '\n[job.slow]\ncommand = ["sh", "-c", "echo started; sleep 4; echo finished"]\ntrigger.push = ["slow"]\n'
@@ -31,19 +36,16 @@ def tell(stage: Stage, *, with_self: bool) -> None:
 
 def _build_the_stage(stage: Stage) -> None:
     stage.say("chapter", "A bare repository, a clone, two agents with a key each")
-    sample = HERE / "sample-config-repo" / "hello"
     os.environ.update({key: stage.env[key] for key in ("HOME", "CITGIT_HOME")})
     init_bare(stage.bare)
     stage.run("git", "-C", str(stage.bare), "symbolic-ref", "HEAD", "refs/heads/main", cwd=stage.top)
     stage.run("git", "clone", "--quiet", str(stage.bare), str(stage.clone_dir), cwd=stage.top)
     stage.git("checkout", "--quiet", "-B", "main")
-    if sample.is_dir():
-        shutil.copytree(sample, stage.clone_dir, dirs_exist_ok=True)
-    else:
-        raise Errored("the sample project is not here", hint="run the demo from a checkout of citgit: make demo")
+    shutil.copytree(SHIPPED / "hello", stage.clone_dir, dirs_exist_ok=True)
     stage.git("add", "--all")
     stage.git("commit", "--quiet", "--message", "A greeting: a library and a program")
-    stage.say("init", stage.cit("init", "--name", "anna").splitlines()[-2])
+    made = stage.cit("init", "--name", "anna").splitlines()
+    stage.say("init", next(line for line in made if "root policy" in line))
     agents = "".join(_agent(stage, name) for name in ("lab1", "lab2"))
     team = (stage.clone_dir / "team.toml").read_text()
     (stage.clone_dir / "team.toml").write_text(team + agents + '\n[limits]\nttl = "4 s"\nbeat = "1 s"\n')
@@ -52,7 +54,7 @@ def _build_the_stage(stage: Stage) -> None:
     (stage.clone_dir / "cit.toml").write_text(toml + SLOW)
     stage.git("commit", "--quiet", "--all", "--message", "Register the agents lab1 and lab2")
     stage.git("push", "--quiet", "origin", "main")
-    stage.say("policy", stage.cit("policy", "publish").strip())
+    stage.say("policy", stage.cit("policy", "publish").splitlines()[-1])
     for agent in ("lab1", "lab2"):
         stage.worker(agent)
         stage.say("worker", f"{agent} polls {stage.bare}")
@@ -76,28 +78,42 @@ _NOTHING = Build(id="", pool="", ref="", tip="", state="none")
 
 
 def _watched(stage: Stage, job: str, branch: str, *, wanted: Outcome) -> Build:
-    """Waits until the build is final, telling each record as it appears."""
-    told: set[str] = set()
+    """Waits until the build is final, telling each record and what is printed as it appears."""
 
     def look() -> Build | None:
-        for build in stage.builds():
-            request = build.request
-            if not request or (request.job, request.branch) != (job, branch):
-                continue
-            for entry in build.entries:
-                if entry.link.oid not in told and entry.link.record:
-                    told.add(entry.link.oid)
-                    _narrate(
-                        stage, build, entry.link.record.head.type, entry.link.record.head.actor, entry.link.record.body
-                    )
-            if build.is_final:
-                return build
-        return None
+        build = _news(stage, job, branch)
+        return build if build and build.is_final else None
 
     build = stage.until(f"job {job} on {branch}", look)
     if build.outcome is not wanted:
         raise Errored(f"job {job} on {branch} is {outcome_text(build)}, not {wanted.value}")
     return build
+
+
+def _news(stage: Stage, job: str, branch: str) -> Build | None:
+    """The build, once there is one; what is new in its records and in its log is told."""
+    for build in stage.builds():
+        if not build.request or (build.request.job, build.request.branch) != (job, branch):
+            continue
+        for entry in build.entries:
+            record = entry.link.record
+            if record and record.head.type == RecordType.RESULT.value:
+                _print(stage, build)
+            if record and entry.link.oid not in stage.told:
+                stage.told.add(entry.link.oid)
+                _narrate(stage, build, record.head.type, record.head.actor, record.body)
+        _print(stage, build)
+        return build
+    return None
+
+
+def _print(stage: Stage, build: Build) -> None:
+    """Prints the newest lines of the log that were not there before."""
+    root = local_log(build)
+    lines = [line.text for line in logs.read(root)] if root else []
+    for line in lines[stage.printed.get(str(root), 0) :][-3:]:
+        stage.say("", f"  {visible(line)}", build.id)
+    stage.printed[str(root)] = len(lines)
 
 
 def _narrate(stage: Stage, build: Build, kind: str, actor: str, body: object) -> None:
@@ -110,11 +126,10 @@ def _narrate(stage: Stage, build: Build, kind: str, actor: str, body: object) ->
         case Progress():
             stage.say("output", f"in {body.where}/log", build.id)
         case _ if kind == RecordType.REQUEST.value:
-            stage.say("request", f"{build.id}, noticed and signed by {actor}", build.id)
+            door = "the developer's hook" if actor.startswith("person:") else "a worker's poll"
+            stage.say("door", f"{door} noticed it and asked as {actor}", build.id)
+            stage.say("queued", f"{build.id} in pool {build.pool}", build.id)
         case _ if kind == RecordType.RESULT.value:
-            tail = build.result.log.tail if build.result else ()
-            for line in tail[-3:]:
-                stage.say("", f"  {line}", build.id)
             stage.say("result", f"{outcome_text(build)}, signed by {actor}", build.id)
 
 
@@ -148,10 +163,12 @@ def _killed(stage: Stage) -> None:
     stage.git("commit", "--quiet", "--allow-empty", "--message", "Take your time")
     stage.git("push", "--quiet", "origin", "slow")
 
+    stage.say("push", "slow: a job that takes four seconds")
+
     def running() -> Build | None:
-        found = [one for one in stage.builds() if one.request and one.request.job == "slow"]
-        return next(
-            (one for one in found if any(isinstance(_body(one, at), Progress) for at in range(len(one.entries)))), None
+        build = _news(stage, "slow", "slow")
+        return (
+            build if build and any(isinstance(_body(build, at), Progress) for at in range(len(build.entries))) else None
         )
 
     build = stage.until("job slow to run", running)
@@ -194,15 +211,22 @@ def _verify(stage: Stage) -> None:
         stage.git("fetch", "--quiet", "origin", f"{ref}:refs/demo/{ref.removeprefix('refs/cit/')}")
         stage.git("verify-commit", f"refs/demo/{ref.removeprefix('refs/cit/')}")
     stage.say("git", f"git fsck is clean; git verify-commit accepts the tips of {len(refs)} refs")
-    stage.say("chapter", f"Look further: cd {stage.clone_dir}")
-    stage.say("", f"export CITGIT_HOME={stage.env['CITGIT_HOME']}")
+    _further(stage, next(ref for ref in refs if "/archive/" in ref))
+
+
+def _further(stage: Stage, archive: str) -> None:
+    """Commands that can be pasted; the folder stays for them."""
+    stage.say("chapter", "Look further; all of it stays until you remove the folder")
     further = (
+        f"cd {stage.clone_dir}",
+        f"export CITGIT_HOME={stage.env['CITGIT_HOME']} PATH={Path(sys.executable).parent}:$PATH",
         "cit status --all",
         "cit show check@try/fault",
         "cit log --failed check@try/fault",
         "cit why slow@slow",
         "cit verify --all",
-        f"git -C {stage.bare} log --oneline {refs[0]}",
+        f"git -C {stage.bare} log --oneline {archive}",
+        f"git -C {stage.bare} show --stat {archive}",
     )
     for line in further:
-        stage.say("", line)
+        stage.say("further", line)

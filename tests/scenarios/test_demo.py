@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+SYSTEM = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
 CIT = [sys.executable, "-P", "-m", "citgit.programs.cit"]
 
 
@@ -55,7 +56,12 @@ def test_demo(tmp_path: Path, world: dict[str, str]) -> None:
     """The demo reaches every expected result, verifies all of it and says so in JSON."""
     out = run([*CIT, "demo", "--json", "--no-self", "--dir", str(tmp_path / "demo")], tmp_path, world)
     events = [json.loads(line) for line in out.splitlines()]
-    assert {"request", "claim", "result", "kill", "once", "verify", "git"} <= {one["event"] for one in events}
+    assert {"door", "queued", "claim", "result", "kill", "once", "verify", "git"} <= {one["event"] for one in events}
+    further = [one["text"] for one in events if one["event"] == "further"]
+    # what it says to paste is pasted
+    script = "set -e\n" + "\n".join(line if "show check" not in line else f"{line} || test $? = 1" for line in further)
+    pasted = run(["sh", "-c", script], tmp_path, {key: world[key] for key in ("HOME", "GIT_CONFIG_NOSYSTEM")} | SYSTEM)
+    assert "check@try/fault" in pasted
 
 
 def test_two_commands(tmp_path: Path, world: dict[str, str]) -> None:
