@@ -151,7 +151,7 @@ def programs_for_all(folder: Path) -> Path:
         need("a checkout and a python that every user can read")
     made = folder / "bin"
     made.mkdir()
-    verbs = {"cit": "cit", "cit-enqueue": "enqueue", "cit-verify-push": "verify_push"}
+    verbs = {"cit": "cit", "cit-enqueue": "enqueue", "cit-verify-push": "verify_push", "cit-serve": "serve"}
     programs = {name: f"-m citgit.programs.{module}" for name, module in verbs.items()} | {"python": ""}
     for name, arguments in programs.items():
         text = f'#!/bin/sh\nPYTHONPATH={ROOT}:{packages} exec {python} -P {arguments} "$@"\n'

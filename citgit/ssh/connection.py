@@ -25,6 +25,9 @@ from citgit.ssh.address import Address
 _PERSIST = 60
 """Seconds that a master outlives its last session."""
 
+# A network that went away, before or after the connection was made, must not keep everybody waiting.
+_PATIENCE = ("-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=3")
+
 _STUCK = 3.0
 """Seconds within which a living master greets; it does so in less than one millisecond."""
 
@@ -58,7 +61,7 @@ class Connection:
 
     def argv(self, command: str) -> list[str]:
         """The command line that runs `command` at the host, asking nobody anything."""
-        ask = ("-o", "BatchMode=yes", "-T")
+        ask = ("-o", "BatchMode=yes", "-T", *_PATIENCE)
         if self._chosen.command:
             # git runs the user's own setting through a shell, so it may hold anything that a shell understands
             line = f'{self._chosen.command} "$@"'
@@ -79,8 +82,7 @@ class Connection:
             return ()
         return (
             "-o", "ControlMaster=auto", "-o", f"ControlPath={path}", "-o", f"ControlPersist={_PERSIST}",
-            # a master whose network went away must not keep everybody waiting
-            "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=3",
+            *_PATIENCE,
         )  # fmt: skip
 
     def _socket(self, folder: Path) -> Path:
