@@ -10,7 +10,7 @@ from citgit.flows.folders import folded, held_by
 from citgit.flows.state import Actor, State
 from citgit.interfaces import Answer, Entrusted, Update
 from citgit.model.build import Build
-from citgit.model.names import HERE
+from citgit.model.names import HERE, Kind
 from citgit.records import commit as commits
 from citgit.records.envelope import mail
 from citgit.records.folded import message
@@ -28,6 +28,8 @@ def archive(state: State, actor: Actor, repository: Repository, pool: str) -> li
             stale.append(build)
         elif build.is_final and not build.broken and not build.unsupported and _promises_exist(repository, build):
             ready[month_of(build.id)].append(build)
+    if _is_held(state, repository, pool):
+        return []
     done = []
     for month, builds in sorted(ready.items()):
         chosen = builds[:MOST_PARENTS]
@@ -35,6 +37,13 @@ def archive(state: State, actor: Actor, repository: Repository, pool: str) -> li
             done += chosen
     delete(state, [*done, *stale])
     return [build.id for build in done]
+
+
+def _is_held(state: State, repository: Repository, pool: str) -> bool:
+    """Whether the host lacks archives that are remembered here, or an admin holds everything: nothing may go then."""
+    behind = [place for ref in repository.snapshot.behind if (place := state.refs.parse(ref))]
+    lacking = any(place.kind is Kind.ARCHIVE and place.group == pool for place in behind)
+    return lacking or repository.snapshot.policies.tip.hold
 
 
 def delete(state: State, builds: list[Build]) -> None:

@@ -98,7 +98,9 @@ def fetch_policies(state: State) -> PolicyChain:
             "the one that this clone has seen",
             hint=_REWOUND,
         )
-    if tip != before:
+    at = chain.index(before) if before else None
+    if tip != before and (at is None or chain.policies[at].generation == chain.tip.generation):
+        # a policy after a restore is remembered once the host was given back what it lost (flows.restore)
         state.tips.save({state.refs.policy: tip})
     return chain
 

@@ -45,6 +45,9 @@ def poll(state: State, pools: Iterable[str] = ()) -> Snapshot:
         if ref not in found and (place := state.refs.parse(ref)) and place.kind is Kind.ARCHIVE
     }  # fmt: skip
     snapshot = replace(snapshot, tips={**older, **snapshot.tips}, asked=frozenset(wanted))
+    if snapshot.restored:
+        # what the host lost may be of any month
+        snapshot = _ask(state, snapshot, sorted(older))
     # a policy that is new here may name further pools
     new = known is None or known.tip.oid != snapshot.policies.tip.oid
     return ask(state, snapshot, *_recent(state)) if new and not chosen else snapshot
@@ -55,17 +58,23 @@ def ask(state: State, snapshot: Snapshot, *months: str) -> Snapshot:
     if snapshot.asked is None:
         return snapshot
     pools = _pools(state, snapshot.tips, snapshot.policies)
-    refs = [ref for pool in pools for month in months if (ref := state.refs.archive(pool, month)) not in snapshot.asked]
+    return _ask(state, snapshot, [state.refs.archive(pool, month) for pool in pools for month in months])
+
+
+def _ask(state: State, snapshot: Snapshot, archives: list[str]) -> Snapshot:
+    asked = snapshot.asked or frozenset()
+    refs = [ref for ref in archives if ref not in asked]
     if not refs:
         return snapshot
     alarms: list[str] = []
+    behind = dict(snapshot.behind)
     found = {ref: tip for ref, tip in state.remote.fetch(refs).items() if state.refs.parse(ref)}
-    changes = _changes(state, found, tuple(refs), state.tips.load(), alarms)
+    changes = _changes(state, found, tuple(refs), state.tips.load(), alarms, behind)
     if changes:
         state.tips.save(changes)
     return replace(
-        snapshot, tips={**snapshot.tips, **found}, alarms=(*snapshot.alarms, *alarms),
-        asked=snapshot.asked.union(refs),
+        snapshot, tips={**snapshot.tips, **found}, alarms=(*snapshot.alarms, *alarms), asked=asked.union(refs),
+        behind=behind,
     )  # fmt: skip
 
 
@@ -75,7 +84,8 @@ def compare(
 ) -> Snapshot:  # fmt: skip
     """The snapshot: found tips held against remembered ones, ref by ref; the memory moves forward only."""
     known = state.tips.load() if memory is None else memory
-    changes = _changes(state, found, prefixes, known, alarms)
+    behind: dict[str, Oid | None] = {}
+    changes = _changes(state, found, prefixes, known, alarms, behind)
     policy = found.get(state.refs.policy, known.get(state.refs.policy))
     if policy is None:
         raise NotFound(
@@ -92,9 +102,18 @@ def compare(
         changes.pop(state.refs.policy, None)
         found[state.refs.policy] = last
         policies = read_policies(state, last)
+    restored = _restored(state, policies, known.get(state.refs.policy))
+    if restored:
+        # remembered once the host has been given back what it lost: see flows.restore
+        changes.pop(state.refs.policy, None)
     if changes:
         state.tips.save(changes)
-    return Snapshot(tips=found, policies=policies, alarms=tuple(alarms))
+    return Snapshot(tips=found, policies=policies, alarms=tuple(alarms), behind=behind, restored=restored)
+
+
+def _restored(state: State, policies: PolicyChain, last: Oid | None) -> bool:
+    at = policies.index(last) if last else None
+    return at is not None and policies.policies[at].generation < policies.tip.generation
 
 
 def remembered(state: State, waiting: Iterable[Entrusted] = ()) -> Snapshot:
@@ -113,8 +132,9 @@ def remembered(state: State, waiting: Iterable[Entrusted] = ()) -> Snapshot:
 
 
 def _changes(
-    state: State, found: dict[str, Oid], prefixes: tuple[str, ...], memory: Mapping[str, Oid], alarms: list[str]
-) -> dict[str, Oid | None]:
+    state: State, found: dict[str, Oid], prefixes: tuple[str, ...], memory: Mapping[str, Oid], alarms: list[str],
+    behind: dict[str, Oid | None],
+) -> dict[str, Oid | None]:  # fmt: skip
     """What to remember of found tips, held against remembered ones: a rewound ref stays, a vanished one is told."""
     known = {ref: tip for ref, tip in memory.items() if ref.startswith(prefixes)}
     changes: dict[str, Oid | None] = {}
@@ -122,7 +142,7 @@ def _changes(
         before = known.get(ref)
         if before == tip:
             continue
-        if before is None or _grew(state, ref, tip, before) or _is_archived(state, found, ref, before):
+        if before is None or grew(state, ref, tip, before) or _is_archived(state, found, ref, before):
             # the last: a late copy of an old push brought back what was archived and deleted meanwhile; were it taken
             # for what is remembered, nobody could delete it
             changes[ref] = tip
@@ -130,7 +150,7 @@ def _changes(
             changes[ref] = tip  # somebody squatted on the id, and it was freed
         else:
             alarms.append(f"ref {ref!r} was rewound from {before[:12]} to {tip[:12]}")
-            found[ref] = before
+            found[ref], behind[ref] = before, tip
     for ref, before in known.items():
         if ref in found:
             continue
@@ -139,10 +159,12 @@ def _changes(
             changes[ref] = None
         else:
             alarms.append(f"ref {ref!r} vanished; it was at {before[:12]}")
+            behind[ref] = None
     return changes
 
 
-def _grew(state: State, ref: str, tip: Oid, before: Oid) -> bool:
+def grew(state: State, ref: str, tip: Oid, before: Oid) -> bool:
+    """Whether the ref, which was at `before`, may have come to `tip` by additions alone."""
     place = state.refs.parse(ref)
     return (follows if place and place.kind is Kind.ARCHIVE else descends)(state, tip, before)
 

@@ -71,6 +71,8 @@ class Snapshot:
 
     `alarms` name rewound, vanished and foreign refs; a listed ref is as it was remembered, not as it is.
     `away`: the host did not answer, all of this is from memory.
+    `behind` are the refs of which the host has less than is remembered, with what it has (None: nothing).
+    `restored`: the policy in force is of a later generation than the one remembered (see `flows.restore`).
     `asked` are the archives that the host was asked for just now; others are as remembered, if at all. None: all.
     """
 
@@ -79,6 +81,8 @@ class Snapshot:
     alarms: tuple[str, ...] = ()
     away: bool = False
     asked: frozenset[str] | None = None
+    behind: Mapping[str, Oid | None] = field(default_factory=dict)
+    restored: bool = False
 
     def of(self, refs: Refs, kind: Kind, group: str = "") -> dict[str, Oid]:
         """The refs of one kind, and of one pool, agent or person if `group` is given."""
@@ -98,5 +102,5 @@ def need_claims_allowed(snapshot: Snapshot) -> None:
     if snapshot.policies.tip.hold:
         raise Refused(
             f"policy {snapshot.policies.tip.version} holds all claims",
-            hint="an admin lifts the hold with 'cit policy publish'",
+            hint="an admin lifts the hold: 'cit restore --release' after a restore, else 'cit policy publish'",
         )

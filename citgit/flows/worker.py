@@ -20,6 +20,7 @@ from citgit.flows.heartbeat import Heart, beat
 from citgit.flows.placing import needed, reasons
 from citgit.flows.poll import poll
 from citgit.flows.private import conceal_result, need_open, need_vault, reveal
+from citgit.flows.restore import Caution
 from citgit.flows.state import Actor, State
 from citgit.flows.writing import draft, push, resend
 from citgit.interfaces import Answer, Entrusted, Oid, Workshop
@@ -74,6 +75,7 @@ class Worker:
     doubtful: frozenset[str] = frozenset()
     short: str = ""
     unstarted: bool = False
+    caution: Caution = field(default_factory=Caution)
     only: frozenset[str] = frozenset()
     hands_off: bool = False
     limits: TeamLimits = field(default_factory=TeamLimits)
@@ -97,20 +99,19 @@ class Worker:
             self._say("error", "", f"poll: {error}")
             return
         self.limits = repository.snapshot.policies.tip.team.limits
-        for alarm in repository.snapshot.alarms:
-            self._say("alarm", "", alarm)
         if gone := fallen(repository.snapshot.policies.tip, self.actor.name):
             self._leave(gone)
             return
         self._guard("beat", lambda: self.do_beat(repository))
         self._guard("publish", lambda: self.do_publish(repository))
         self._guard("settle", lambda: self.do_settle(repository))
+        if self._guard("restore", lambda: self.caution.held(self.state, repository.snapshot, self._say)) is not False:
+            return
         self._guard("promises", lambda: self.do_promises(repository))
-        if not repository.snapshot.policies.tip.hold:
-            self._guard("adopt", lambda: self.do_adopt(repository))
-            if not self.short and not self.is_drained(repository):
-                self._guard("reap", lambda: self.do_reap(repository))
-                self._guard("claim", lambda: self.do_claim(repository))
+        self._guard("adopt", lambda: self.do_adopt(repository))
+        if not self.short and not self.is_drained(repository):
+            self._guard("reap", lambda: self.do_reap(repository))
+            self._guard("claim", lambda: self.do_claim(repository))
         for pool in [*self.pools, HERE]:
             self._guard("archive", lambda pool=pool: self.do_archive(repository, pool))  # type: ignore[misc]
 

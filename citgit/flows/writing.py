@@ -16,6 +16,7 @@ from citgit.model.record import Body, Seen
 from citgit.records import commit as commits
 from citgit.records.envelope import Parent, compose, parent_of
 from citgit.records.registry import BY_BODY
+from citgit.rules.ids import month_of
 
 _AT_ONCE = 200
 
@@ -64,7 +65,7 @@ def follow(
     chain = snapshot.policies
     return sign(
         state, actor, body, ref=ref, build=build, parent=parent, repo=chain.repo, policy=chain.tip.oid,
-        seen=Seen(policy=chain.tip.oid, archives={}),
+        seen=_seen(state, snapshot, ref, build),
     )  # fmt: skip
 
 
@@ -72,6 +73,19 @@ def drafted(state: State, draft: Draft) -> Body | None:
     """The body of a record that was drafted."""
     record = read_link(state, draft.new).record
     return record.body if record else None
+
+
+def _seen(state: State, snapshot: Snapshot, ref: str, build: str) -> Seen:
+    """The policy and the archive tips that matter here: of the build's month, or the newest of an agent's pools."""
+    place, team, tips = state.refs.parse(ref), snapshot.policies.tip.team, snapshot.tips
+    refs: list[str] = []
+    if place and place.kind is Kind.BUILD:
+        refs = [state.refs.archive(place.group, month_of(build))]
+    elif place and place.kind is Kind.AGENT and place.group in team.agent:
+        known = sorted(snapshot.of(state.refs, Kind.ARCHIVE))
+        for pool in team.agent[place.group].pools:
+            refs += [one for one in known if one.startswith(state.refs.archives(pool))][-1:]
+    return Seen(policy=snapshot.policies.tip.oid, archives={one: tips[one] for one in refs if one in tips})
 
 
 def write(state: State, actor: Actor, drafts: Sequence[Draft]) -> None:
@@ -111,6 +125,8 @@ def push(state: State, actor: Actor, drafts: Sequence[Draft]) -> list[Pushed]:
     known = [one.update.new for one in settled if one.answer is not Answer.UNKNOWN and one.update.new]
     if known:
         actor.journal.settle(*known)
+    # whoever asked can give a host that was restored from a backup the request back, even if nobody else saw it
+    remember(state, [each for each in settled if each.update.old is None and state.refs.is_build(each.update.ref)])
     return settled
 
 

@@ -140,6 +140,11 @@ class Refs:
             raise BadName(f"not a build id: {build[:80]!a}")
         return f"{self.root}grants/{build}"
 
+    def is_build(self, ref: str) -> bool:
+        """Whether `ref` is that of an active build."""
+        place = self.parse(ref)
+        return place is not None and place.kind is Kind.BUILD
+
     def parse(self, ref: str) -> Place | None:
         """What `ref` holds; None for anything that this protocol does not define."""
         return _place(ref[len(self.root) :]) if ref.startswith(self.root) else None

@@ -8,11 +8,14 @@ from collections.abc import Sequence
 
 from citgit.flows.builds import Repository
 from citgit.flows.worker import Worker
+from citgit.programs.plumbing import held
 from citgit.programs.plumbing import main as run
 
 
 def step(worker: Worker, repository: Repository, options: argparse.Namespace) -> int:
     """One step."""
+    if held(worker, repository):
+        return 1
     # nobody else of the small programs does it, and no build is archived before its promises exist
     worker.do_promises(repository)
     for pool in worker.pools:

@@ -36,6 +36,7 @@ VERBS = {
     "demo": ("demo", "show the whole thing in a folder of its own"),
     "report": ("report", "static pages of all builds"),
     "tidy": ("tidy", "remove what old builds left here, pack repositories"),
+    "restore": ("restore", "give a host that came back from a backup what it lost"),
     "doctor": ("doctor", "look for what is wrong here"),
     "completion": ("completion", "print shell completion"),
 }

@@ -10,11 +10,14 @@ from collections.abc import Sequence
 from citgit.flows.builds import Repository
 from citgit.flows.poll import poll
 from citgit.flows.worker import Worker
+from citgit.programs.plumbing import held
 from citgit.programs.plumbing import main as run
 
 
 def step(worker: Worker, repository: Repository, options: argparse.Namespace) -> int:
     """One step."""
+    if held(worker, repository):
+        return 1
     worker.hands_off = True
     worker.do_beat(repository)
     before = set(worker.actor.journal.claims())

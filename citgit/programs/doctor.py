@@ -14,6 +14,7 @@ from citgit.flows.audit import unjudged
 from citgit.flows.builds import Repository
 from citgit.flows.freshness import silent
 from citgit.flows.poll import poll
+from citgit.flows.restore import doubts, evidence
 from citgit.programs.doctor_host import Finding, hook, probe
 from citgit.wiring.clone import Clone, open_clone, setting
 from citgit.wiring.hosts import channel_trial
@@ -97,9 +98,16 @@ def _host(clone: Clone) -> Iterator[Finding]:
         yield Finding(False, f"state at {clone.state.remote.url}: {error.message}", error.hint)
         return
     tip = snapshot.policies.tip
-    yield Finding(not tip.hold, f"policy {tip.version} by {tip.actor}", "it holds all claims until an admin publishes")
+    yield Finding(
+        not tip.hold, f"policy {tip.version} by {tip.actor}",
+        "it holds all claims until an admin lifts that: cit restore --release",
+    )  # fmt: skip
     if channel := channel_trial(clone.git_dir, clone.url, clone.state.refs.root):
         yield Finding(True, f"{clone.state.remote.url}: {channel}")
+    for doubt in doubts(clone.state, snapshot, set()):
+        yield Finding(False, doubt, "no worker claims: the host may be an old copy; an admin runs 'cit restore'")
+    for name, seen in sorted(evidence(clone.state).items()):
+        yield Finding(True, f"evidence of before a restore: {name} was at {seen[:12]}")
     for alarm in snapshot.alarms:
         yield Finding(False, alarm, RESTORED)
     repository = Repository(clone.state, snapshot)

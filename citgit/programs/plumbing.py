@@ -44,6 +44,13 @@ def main(program: str, about: str, argv: Sequence[str] | None, step: Step, *, cl
         return report(program, error)
 
 
+def held(worker: Worker, repository: Repository) -> bool:
+    """Whether nothing may be taken or put away now; says why."""
+    return worker.caution.held(
+        worker.state, repository.snapshot, lambda kind, build, text: worker.tell(Event(kind, build, text))
+    )
+
+
 def tell(event: Event) -> None:
     """Prints an event."""
     print(json.dumps({"version": 1, "event": event.kind, "build": event.build, "text": event.text}), flush=True)

@@ -8,6 +8,7 @@ from citgit.errors import RemoteAway
 from citgit.flows.builds import Repository
 from citgit.flows.freshness import silent
 from citgit.flows.poll import poll, remembered
+from citgit.flows.restore import push_back
 from citgit.flows.state import Snapshot
 from citgit.flows.writing import resend
 from citgit.interfaces import Answer, Entrusted, Pushed
@@ -31,6 +32,11 @@ def reach(clone: Clone) -> Repository:
         if waiting:
             click.echo(f"{_counted(waiting)} kept here, to be pushed by the next cit command that reaches it", err=True)
         return Repository(clone.state, remembered(clone.state, waiting))
+    if snapshot.restored:
+        # an admin restored the host: what this clone had seen goes back
+        for ref in push_back(clone.state, snapshot).given:
+            click.echo(f"the host was restored from a backup: gave back {ref.rpartition('/')[2]}", err=True)
+        snapshot = poll(clone.state)
     _warn(clone, snapshot)
     if not waiting:
         return Repository(clone.state, snapshot)

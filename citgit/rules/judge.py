@@ -16,6 +16,7 @@ from citgit.model.build import Build, Entry, Held, Link
 from citgit.model.names import Place
 from citgit.model.policy import PolicyChain, PolicyView
 from citgit.model.record import (
+    CauseKind,
     Claim,
     Lost,
     Moved,
@@ -162,6 +163,8 @@ def _applicable(build: Build, record: Record, seq: int, case: _Case) -> list[Pol
     """The cited policy and every later one before the first whose seal covers the record (PROTOCOL §6)."""
     cited = case.chain.index(record.head.policy) or 0
     policies = [case.chain.policies[cited]]
+    if isinstance(record.body, Request) and record.body.cause.kind is CauseKind.PROMISE:
+        return policies  # its authority is the promise: were its signer dropped, what others promised would be lost
     for policy in case.chain.policies[cited + 1 :] if case.later else ():
         if _covers(policy, build, seq, case):
             break  # whoever published it had read the record: it drops nobody's past

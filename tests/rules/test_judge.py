@@ -29,7 +29,7 @@ from citgit.model.record import (
     Supersede,
 )  # fmt: skip
 from citgit.model.team import Team
-from citgit.rules.facts import NoFacts, Other
+from citgit.rules.facts import NoFacts, Origin, Other, Promised
 from citgit.rules.ids import promise_id, trigger_digest, trigger_id
 from citgit.rules.judge import promises_of
 from citgit.testing.keys import fake_public_key
@@ -266,6 +266,25 @@ def test_nobody_promised() -> None:
     chain = Chain(id=promise_id(ID, 0))
     chain.add(request(cause=Cause(kind=CauseKind.PROMISE, build=ID)), LAB1)
     assert "no valid record promises" in chain.judge().broken
+
+
+class _Promise(NoFacts):
+    """One promise, of anna's."""
+
+    def promised(self, build: str, index: int) -> Promised | None:
+        return Promised(_promise(0, "default"), Origin(ANNA, ""))
+
+
+def test_a_promise_outlives_whoever_made_its_ref() -> None:
+    """An agent that a later policy drops had created the ref: the promise is what carries it."""
+    dropped = msgspec.structs.replace(team(), agent={"lab1": team().agent["lab1"]})
+    chain = Chain(id=promise_id(ID, 0), policies=[policy(1), policy(2, dropped)], facts=_Promise())
+    chain.add(_promise(0, "default").request, LAB2)
+    build = chain.judge()
+    assert (build.state, build.owner) == ("waiting", ANNA)
+    stranger = Chain(id=promise_id(ID, 0), facts=_Promise())
+    stranger.add(_promise(0, "default").request, EVE)
+    assert stranger.judge().broken
 
 
 @pytest.mark.parametrize(

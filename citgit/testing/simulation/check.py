@@ -60,8 +60,11 @@ class Check:
             self.promise(body.claim == holder, f"build {build.id}: not the holder's result")
         most = build.request.max_attempts if build.request else 0
         self.promise(build.valid_claims <= most, f"build {build.id}: {build.valid_claims} of {most} attempts")
-        ran = self.world.executed[build.id]
-        self.promise(ran <= build.claims, f"build {build.id} ran {ran} times with {build.claims} claims")
+        world = self.world
+        ran = world.executed[build.id]
+        self.promise(
+            world.restored or ran <= build.claims, f"build {build.id} ran {ran} times with {build.claims} claims"
+        )
         for promise in promises_of(build):
             self.promise(promise.id in self.builds, f"promised build {promise.id} is lost")
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from citgit.errors import CitError
+from citgit.errors import CitError, Refused
 from citgit.flows.archive import archive
 from citgit.flows.builds import Repository
 from citgit.flows.claims import Claimed
 from citgit.flows.control import control
 from citgit.flows.enqueue import Change, Wish, enqueue_person, enqueue_push, supersede_older
 from citgit.flows.poll import poll
+from citgit.flows.publishing import publish, seal_of
+from citgit.flows.restore import begin, doubts, push_back, release
 from citgit.flows.worker import Worker
 from citgit.flows.writing import push, resend
 from citgit.interfaces import Oid
 from citgit.model.record import Body, Cancel, Pause, Priority, Resume
 from citgit.testing.simulation.node import COMMITS, Node
-from citgit.testing.simulation.world import STEPPERS, Life, World
+from citgit.testing.simulation.world import STEPPERS, WORKERS, Life, World
 
 
 def worker(world: World, node: Node) -> Life:
@@ -25,8 +27,9 @@ def worker(world: World, node: Node) -> Life:
     def life() -> None:
         node.boots += 1
         made = _worker(world, node, f"b{node.boots}")
-        while True:
-            made.turn()
+        with suppress(Refused):  # the policy does not know it any more
+            while True:
+                made.turn()
 
     return life
 
@@ -47,7 +50,9 @@ def small_programs(world: World, node: Node) -> Life:
 def _claim_and_build(world: World, node: Node) -> None:
     first = _step(world, node)
     first.hands_off = True
-    repository = Repository(first.state, poll(first.state))
+    repository, held = _look(first)
+    if held:
+        return
     first.do_beat(repository)
     before = node.actor.journal.claims()
     first.slots = len(node.attempts.running()) + 1
@@ -64,9 +69,11 @@ def _claim_and_build(world: World, node: Node) -> None:
 
 def _publish_and_archive(world: World, node: Node) -> None:
     made = _step(world, node)
-    repository = Repository(made.state, poll(made.state))
+    repository, held = _look(made)
     made.do_publish(repository)
     made.do_settle(repository)
+    if held:
+        return
     made.do_promises(repository)
     made.do_archive(repository, "default")
 
@@ -75,9 +82,16 @@ def _reap(world: World, node: Node) -> None:
     if world.source.random() < 0.7:
         return
     made = _step(world, node)
+    if _look(made)[1]:
+        return
     until = made.state.clock.monotonic() + 2.5 * world.ttl
     while made.state.clock.monotonic() < until:
         made.do_reap(Repository(made.state, poll(made.state)))
+
+
+def _look(made: Worker) -> tuple[Repository, bool]:
+    repository = Repository(made.state, poll(made.state))
+    return repository, made.caution.held(made.state, repository.snapshot, lambda kind, build, text: None)
 
 
 def _worker(world: World, node: Node, boot: str) -> Worker:
@@ -99,9 +113,13 @@ def archiver(world: World, node: Node) -> Life:
 
     def life() -> None:
         state = world.client(node)
+        checked: set[Oid] = set()
         while True:
             with suppress(CitError):
-                archive(state, node.actor, Repository(state, poll(state)), "default")
+                repository = Repository(state, poll(state))
+                push_back(state, repository.snapshot)
+                if not doubts(state, repository.snapshot, checked):
+                    archive(state, node.actor, repository, "default")
             world.switch()
 
     return life
@@ -113,8 +131,13 @@ def requester(world: World, node: Node) -> Life:
 
     def life() -> None:
         state, actor = world.client(node), node.actor
-        while left or actor.journal.entries():
+        while True:
             try:
+                world.tell(node, idle=not left and not actor.journal.entries())
+                if node.name in world.idle:
+                    # whoever asked comes back now and then to see how it went
+                    push_back(state, poll(state))
+                    continue
                 world.accept([answer for _, answer in resend(state, actor.journal)])
                 if left:
                     snapshot = poll(state)
@@ -135,13 +158,15 @@ def door(world: World, node: Node) -> Life:
 
     def life() -> None:
         state, actor = world.client(node), node.actor
-        while COMMITS[-1] not in seen or actor.journal.entries():
+        while True:
             world.switch()
             head = world.branch.heads("self")["main"]
             try:
-                world.accept([answer for _, answer in resend(state, actor.journal)])
-                if head in seen:
+                world.tell(node, idle=head == COMMITS[-1] and head in seen and not actor.journal.entries())
+                if head in seen and not actor.journal.entries():
+                    push_back(state, poll(state))
                     continue
+                world.accept([answer for _, answer in resend(state, actor.journal)])
                 repository = Repository(state, poll(state))
                 change = Change(url="self", branch="main", commit=head)
                 for asked in enqueue_push(state, actor, repository, world.doors(), change, principal="push"):
@@ -179,5 +204,35 @@ def interferer(world: World, node: Node) -> Life:
                             control(state, actor, repository, build, Resume())
             except CitError:
                 continue
+
+    return life
+
+
+def admin(world: World, node: Node) -> Life:
+    """Drops an agent once, where the trace asks for it, and after a restore holds, gives back, and lets go."""
+
+    def life() -> None:
+        state, actor = world.client(node), node.actor
+        while True:
+            world.switch()
+            with suppress(CitError):
+                world.tell(node, idle=not world.wanted)
+                resend(state, actor.journal)
+                snapshot = poll(state)
+                push_back(state, snapshot)
+                if world.wanted == "restore":
+                    begin(state, state.remote, actor, "simulated")
+                    world.wanted = "release"
+                    world.tell(node, idle=False)
+                    for _ in range(15):
+                        world.switch()
+                        push_back(state, poll(state))
+                elif world.wanted == "release":
+                    release(state, state.remote, actor, "simulated")
+                    world.wanted = ""
+                elif world.wanted == "revoke":
+                    team = world.team(without=WORKERS[-1])
+                    publish(state, actor, team, before=snapshot.policies, seal=seal_of(state))
+                    world.wanted = ""
 
     return life

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import greenlet
 
+from citgit.interfaces import Oid
 from citgit.model.names import Kind
 from citgit.testing.simulation import lives
 from citgit.testing.simulation.check import Check
@@ -35,6 +36,7 @@ class Trace:
         self.source = self.world.source
         self.plan = self._plan()
         self.steps = 0
+        self.backup: dict[str, Oid] = {}
 
     def _lives(self) -> dict[str, Life]:
         world, profile = self.world, self.profile
@@ -47,6 +49,7 @@ class Trace:
             made[f"{name}-asks"] = lives.requester(world, world.node(f"{name}-asks", f"person:{name}"))
         for name, actor in (("hook", "hook"), ("door", "lab0"))[: profile.doors]:
             made[name] = lives.door(world, world.node(name, f"agent:{actor}"))
+        made["anna"] = lives.admin(world, world.nodes["anna"])
         if profile.interferer:
             made["interferer"] = lives.interferer(world, world.node("interferer", "person:anna"))
         return made
@@ -58,6 +61,11 @@ class Trace:
         if source.random() < self.profile.host_away:
             start = source.randrange(chaos // 2)
             plan |= {start: "away", start + source.randrange(10, 60): "back"}
+        if source.random() < self.profile.restore:
+            start = source.randrange(chaos * 2 // 3)
+            plan |= {start: "backup", source.randrange(start + 1, chaos): "restore"}
+        if source.random() < self.profile.revoke:
+            plan[source.randrange(chaos)] = "revoke"
         return plan
 
     def run(self) -> None:
@@ -94,12 +102,13 @@ class Trace:
 
     def _step(self, calm: bool) -> None:
         world, source = self.world, self.source
-        world.clock.advance(source.choice(self.profile.times))
+        # in the calm a lease runs out in some two hundred steps, however long it is
+        world.clock.advance(source.choice((0, world.ttl / 50) if calm else self.profile.times))
         world.step_clocks(list(world.nodes))
         if not calm:
             self._happens(self.plan.get(self.steps, ""))
         name = source.choice(sorted(self.running))
-        if self.frozen.get(name, 0) > self.steps:
+        if self.frozen.get(name, 0) > self.steps or (name in world.idle and source.random() < 0.8):
             return
         if not calm and self._suffers(name):
             return
@@ -115,7 +124,13 @@ class Trace:
 
     def _happens(self, what: str) -> None:
         host = self.world.host
-        if what == "push":
+        if what == "backup":
+            self.backup = host.snapshot()
+        elif what == "restore":
+            self.world.restore(self.backup)
+        elif what == "revoke" and not self.world.wanted:
+            self.world.wanted, self.world.revoked = "revoke", True
+        elif what == "push":
             self.world.branch.head = COMMITS[-1]
         elif what in ("away", "back"):
             host.away = what == "away"
@@ -150,4 +165,5 @@ class Trace:
     def _quiet(self) -> bool:
         refs = self.world.refs
         busy = any(place.kind is Kind.BUILD for ref in self.world.host.refs if (place := refs.parse(ref)))
-        return not busy and all(name not in self.running for name in ("ben-asks", "anna-asks", "hook", "door"))
+        asking = [name for name in self.lives if name in ("ben-asks", "anna-asks", "hook", "door")]
+        return not busy and not self.world.wanted and self.world.idle.issuperset(asking)

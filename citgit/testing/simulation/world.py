@@ -92,6 +92,11 @@ class World:
     started_twice: list[Oid] = field(default_factory=list)
     ran_after_archive: list[str] = field(default_factory=list)
     unjournalled: list[str] = field(default_factory=list)
+    wanted: str = ""
+    """What the admin is to do next: "restore", "release" or "revoke"."""
+    idle: set[str] = field(default_factory=set)
+    restored: bool = False
+    revoked: bool = False
     asleep: set[str] = field(default_factory=set)
     landed: dict[Oid, int] = field(default_factory=dict)
     """When (in the host's log) a commit became the tip of its ref."""
@@ -165,6 +170,22 @@ class World:
         """Back to the scheduler, if an actor runs."""
         if greenlet.getcurrent() is not self.root:
             self.root.switch()
+
+    def tell(self, node: Node, *, idle: bool) -> None:
+        """Whether the node's program has nothing left to ask for."""
+        (self.idle.add if idle else self.idle.discard)(node.name)
+
+    def restore(self, backup: Mapping[str, Oid]) -> None:
+        """The host comes back as it was."""
+        self.note()
+        self.host.restore(backup)
+        self.restored, self.wanted = True, "restore"
+        places = {ref: place for ref in backup if (place := self.refs.parse(ref))}
+        kept = {
+            build for ref, place in places.items() if place.kind is Kind.ARCHIVE
+            for build, _ in self.listing(backup[ref])
+        }  # fmt: skip
+        self.archived = {build: found for build, found in self.archived.items() if build in kept}
 
     def may_sleep(self, node: Node, updates: Sequence[Update]) -> None:
         """Notes that the node's program stops here, in front of a claim."""
