@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from services import need
 
 from citgit.executors.split import split_environment
 from citgit.logs.capture import TOOLS, Capture
@@ -101,18 +102,18 @@ def test_a_build_that_passes_says_so_everywhere(build: Build) -> None:
     assert "same" in build.text("")
 
 
-@pytest.mark.skipif(not shutil.which("npm"), reason="needs npm")
 def test_each_npm_script_is_a_component(build: Build) -> None:
     """`npm test` with a pretest: two components, named after package and script."""
+    need("" if shutil.which("npm") else "npm")
     build.fill({"package.json": '{"name": "web", "scripts": {"pretest": "echo first", "test": "echo second; exit 3"}}'})
     assert build.run("npm", "test", split=(Split.NPM,)) != 0
     assert build.states() == {"web:pretest": 0, "web:test": 3}
     assert build.text("web:test") == "second"
 
 
-@pytest.mark.skipif(not shutil.which("cmake") or not shutil.which("cc"), reason="needs cmake and cc")
 def test_each_target_of_cmake_is_a_component(build: Build) -> None:
     """CMake's makes all work in one directory: targets are told apart."""
+    need("" if shutil.which("cmake") and shutil.which("cc") else "cmake and cc")
     build.fill({
         "CMakeLists.txt": "cmake_minimum_required(VERSION 3.10)\nproject(x C)\nadd_library(good good.c)\n"
         "add_executable(bad bad.c)\n",
