@@ -15,7 +15,6 @@ import shutil
 import socket
 import stat
 import subprocess
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,9 @@ from citgit.ssh.address import Address
 
 _PERSIST = 60
 """Seconds that a master outlives its last session."""
+
+# Sandboxed builds see neither of them: whoever reaches a master's socket is logged in at the host.
+_RUN, _TMP = "/run/", "/tmp"
 
 # A network that went away, before or after the connection was made, must not keep everybody waiting.
 _PATIENCE = ("-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=3")
@@ -107,7 +109,8 @@ class Connection:
 def _runtime_directory() -> Path | None:
     """A directory for sockets that only this user can enter; None if there can be none."""
     given = os.environ.get("XDG_RUNTIME_DIR", "")
-    for place in (Path(given) / "citgit" if given else None, Path(tempfile.gettempdir(), f"citgit-{os.getuid()}")):
+    own = Path(given) / "citgit" if given.startswith(_RUN) else None
+    for place in (own, Path(_TMP, f"citgit-{os.getuid()}")):
         if place is None:
             continue
         try:

@@ -146,10 +146,12 @@ class ChannelRemote:
 
     def _store(self, message: ObjectsMessage, body: bytes) -> None:
         try:
-            for kind, data in unpack(message.objects, body):
-                self._objects.write(kind, data)
+            offered = unpack(message.objects, body)
         except Garbled as error:
             raise Lost(f"the host's words make no sense: {error.message}") from error
+        with self._objects.group():
+            for kind, data in offered:
+                self._objects.write(kind, data)
 
     def _check(self, changed: Mapping[str, Oid]) -> None:
         """Whatever the host says, a ref counts only with all of its objects. Raises Lost."""

@@ -88,7 +88,8 @@ def test_sockets_go_where_nobody_else_can(monkeypatch: pytest.MonkeyPatch) -> No
     with tempfile.TemporaryDirectory(prefix="cit") as name:  # pytest's own folders are too deep for a socket
         place = Path(name)
         monkeypatch.setenv("XDG_RUNTIME_DIR", name)
-        monkeypatch.setattr(connection.tempfile, "gettempdir", lambda: name)
+        monkeypatch.setattr(connection, "_RUN", name)
+        monkeypatch.setattr(connection, "_TMP", name)
         (place / "citgit").mkdir(mode=0o755)
         (place / f"citgit-{os.getuid()}").symlink_to(place)
         assert Connection(lab1, Chosen()).environment() == {}
@@ -97,6 +98,11 @@ def test_sockets_go_where_nobody_else_can(monkeypatch: pytest.MonkeyPatch) -> No
         for unusable in ("x" * 80, "a b", "absent"):
             (place / unusable).mkdir()
             assert (Connection(lab1, Chosen(), runtime=place / unusable).environment() == {}) is (unusable != "absent")
+        monkeypatch.setattr(connection, "_RUN", "/run/")
+        monkeypatch.setattr(connection, "_TMP", str(place / "absent"))
+        assert f"{name}/absent/citgit-" in str(Connection(lab1, Chosen()).environment())
+        for path in (place / "absent").iterdir():
+            path.rmdir()
         (place / "absent").rmdir()
         assert Connection(lab1, Chosen(), runtime=place / "absent").environment() == {}
 
