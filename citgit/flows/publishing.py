@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from citgit.errors import CitError, NotFound, Refused
-from citgit.flows.chains import read_link
+from citgit.flows.chains import payload, read_link
 from citgit.flows.policies import contents, read_policies
 from citgit.flows.state import Actor, State
 from citgit.flows.writing import Draft, complain, sign, write
@@ -186,12 +186,10 @@ def _view(state: State, before: PolicyChain, oid: Oid, branch: str = "") -> Prop
     team, seal, cosigners = contents(state, link)
     view = proposed(before.tip, link, state.refs.policy, len(before.policies), team, seal, cosigners)
     body = link.record.body if link.record else None
-    signatures = {}
-    for one in body.signatures if isinstance(body, Policy) else ():
-        name = one.name.removeprefix(SIGNATURES)
-        folder = next(each for each in state.objects.tree(link.tree) if each.name + "/" == SIGNATURES)
-        blob = next(each for each in state.objects.tree(folder.oid) if each.name == name)
-        signatures[name] = state.objects.read(blob.oid)[1]
+    signatures = {
+        one.name.removeprefix(SIGNATURES): payload(state, link, one.name, one.sha256, one.size)
+        for one in (body.signatures if isinstance(body, Policy) else ())
+    }
     admins = tuple(sorted(admins_behind(before.tip, link, cosigners)))
     return Proposal(view=view, link=link, admins=admins, signatures=signatures, branches=(branch,) if branch else ())
 
