@@ -18,6 +18,7 @@ from citgit.programs.find import builds
 from citgit.programs.log import local_log
 from citgit.programs.why import offers
 from citgit.programs.wording import emit
+from citgit.rules.private import is_private
 from citgit.wiring.clone import Clone, open_clone
 from citgit.wiring.pages import AgentRow, LogPart, Site, World, log_parts, plain
 
@@ -78,6 +79,8 @@ def _agents(clone: Clone, repository: Repository) -> Sequence[AgentRow]:
 
 
 def _log(build: Build) -> Sequence[LogPart]:
+    if build.request and is_private(build.request):
+        return []  # pages are for whoever gets them, and this machine may have built it
     root = local_log(build)
     return log_parts(root) if root else []
 

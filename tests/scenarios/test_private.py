@@ -153,6 +153,10 @@ def test_a_private_build(site: Site) -> None:
     assert "canary" not in refused
     assert "is private" in site.cit("eve", "retry", build, ok=3)
     assert "is private" in site.cit("eve", "grant", build, "eve", ok=3)
+    site.cit("anna", "report", "--out", str(site.home / "pages"))
+    pages = [path.read_bytes() for path in (site.home / "pages").rglob("*") if path.is_file()]
+    assert pages
+    assert not [page for page in pages if b"canary" in page]
     # a grant adds eve, and otto, whose key age does not know and who has an age key for it
     site.cit("ben", "grant", build, "eve", ok=3)
     site.cit("anna", "grant", build, "eve", "otto", "--why", "they look into it")
