@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -87,7 +88,9 @@ def cit() -> None:
 
 def report(program: str, error: CitError) -> int:
     """Prints the error for a person; its exit status."""
-    print(f"{program}: error: {error.message}", file=sys.stderr)
+    # what was typed is quoted in messages, and a word of kilobytes would bury them
+    message = re.sub(r"\S{200,}", lambda found: f"{found[0][:60]}…{found[0][-20:]}", error.message)
+    print(f"{program}: error: {message}", file=sys.stderr)
     for fault in error.faults if isinstance(error, BadConfig) else ():
         print(f"  {fault}", file=sys.stderr)
     if error.hint:
