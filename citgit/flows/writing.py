@@ -101,6 +101,11 @@ def remember(state: State, answers: Sequence[Pushed]) -> None:
     state.tips.save({one.update.ref: one.update.new for one in answers if one.answer is Answer.DONE})
 
 
+def _remember_requests(state: State, answers: Sequence[Pushed]) -> None:
+    """Whoever asked can give a host that was restored from a backup the request back, if nobody else had seen it."""
+    remember(state, [each for each in answers if each.update.old is None and state.refs.is_build(each.update.ref)])
+
+
 def complain(pushed: Pushed) -> None:
     """Raises what a push that is not done means."""
     ref, words = pushed.update.ref, pushed.message.strip()
@@ -122,11 +127,10 @@ def push(state: State, actor: Actor, drafts: Sequence[Draft]) -> list[Pushed]:
     )
     answers = state.remote.push([Update(one.ref, one.old, one.new) for one in drafts])
     settled = [_resolve(state, answer) if answer.answer is Answer.UNKNOWN else answer for answer in answers]
+    _remember_requests(state, settled)
     known = [one.update.new for one in settled if one.answer is not Answer.UNKNOWN and one.update.new]
     if known:
         actor.journal.settle(*known)
-    # whoever asked can give a host that was restored from a backup the request back, even if nobody else saw it
-    remember(state, [each for each in settled if each.update.old is None and state.refs.is_build(each.update.ref)])
     return settled
 
 
@@ -151,6 +155,7 @@ def resend(
                 (entry, Pushed(Update(entry.ref, entry.old, entry.new), Answer.UNKNOWN, error.message))
                 for entry in waiting
             ]
+        _remember_requests(state, answers)
         for entry, pushed in zip(batch, answers, strict=True):
             if pushed.answer is not Answer.UNKNOWN or not wanted(entry):
                 journal.settle(entry.new)

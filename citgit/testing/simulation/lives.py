@@ -26,7 +26,7 @@ def worker(world: World, node: Node) -> Life:
 
     def life() -> None:
         node.boots += 1
-        made = _worker(world, node, f"b{node.boots}")
+        made = new_worker(world, node, f"b{node.boots}")
         with suppress(Refused):  # the policy does not know it any more
             while True:
                 made.turn()
@@ -94,7 +94,8 @@ def _look(made: Worker) -> tuple[Repository, bool]:
     return repository, made.caution.held(made.state, repository.snapshot, lambda kind, build, text: None)
 
 
-def _worker(world: World, node: Node, boot: str) -> Worker:
+def new_worker(world: World, node: Node, boot: str) -> Worker:
+    """A worker of the node that starts now."""
     return Worker(
         state=world.client(node), actor=node.actor, doors=world.doors(), workshop=node.attempts, url="self",
         pools=["default"], boot=boot, node="memory", slots=2,
@@ -102,7 +103,7 @@ def _worker(world: World, node: Node, boot: str) -> Worker:
 
 
 def _step(world: World, node: Node) -> Worker:
-    made = _worker(world, node, f"{STEPPERS}-steps")
+    made = new_worker(world, node, f"{STEPPERS}-steps")
     made.advert = made.workshop.advert(made.boot, 2, ())
     made.do_resend()
     return made
