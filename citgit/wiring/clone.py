@@ -202,11 +202,13 @@ def learn(git_dir: Path, url: str, chain: PolicyChain, pinned: str) -> None:
             file=sys.stderr,
         )
     path = common_dir(git_dir) / "cit-allowed-signers"
-    text = f"# policy {chain.tip.oid}\n" + allowed_signers(signers(chain))
-    if path.exists() and path.read_text() == text:
-        return
+    first = f"# policy {chain.tip.oid}\n"
+    if path.exists():
+        with open(path) as file:
+            if file.readline() == first:
+                return
     scratch = path.with_suffix(f".{os.getpid()}")
-    scratch.write_text(text)
+    scratch.write_text(first + allowed_signers(dict.fromkeys(signers(chain))))
     scratch.rename(path)
     if not setting(git_dir, "gpg.ssh.allowedSignersFile"):
         set_setting(git_dir, "gpg.ssh.allowedSignersFile", str(path))

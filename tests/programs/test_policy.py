@@ -93,7 +93,10 @@ def test_a_colleague_is_in_with_one_command_each(site: Site) -> None:
     site.cit("ben", "run", "check", "--pool", "default")
     assert "waiting" in site.cit("anna", "status", "--all")
     assert site.git("host", "for-each-ref", "refs/heads/cit-join/") == ""
-    site.git("anna", "verify-commit", "refs/cit-seen/tip/policy")
+    site.cit("ben", "status")
+    for who in ("anna", "ben"):  # plain git knows everybody as soon as the policy that names them was seen
+        site.git(who, "verify-commit", "refs/cit-seen/tip/policy")
+        assert "person:ben" in (site.home / who / ".git" / "cit-allowed-signers").read_text()
     assert "nobody waits" in site.cit("anna", "policy", "accept", ok=2)
 
 

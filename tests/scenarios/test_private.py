@@ -15,9 +15,16 @@ import pytest
 from chains import ANNA, policy, request, requested
 
 from citgit.errors import Refused
-from citgit.flows.private import conceal_request, reveal
+from citgit.flows.builds import Repository
+from citgit.flows.enqueue import Change, Wish, enqueue_person
+from citgit.flows.poll import poll
+from citgit.flows.private import conceal_request, grants, reveal
+from citgit.flows.writing import follow, push, write
 from citgit.model.job import Job, Keep, Visibility
+from citgit.model.record import Grant
 from citgit.programs.cit import main
+from citgit.records.envelope import parent_of
+from citgit.testing.simulation.node import COMMITS
 from citgit.testing.simulation.profile import PROFILES
 from citgit.testing.simulation.world import World
 
@@ -195,3 +202,25 @@ def test_what_is_shown_must_be_what_is_hidden() -> None:
     forged = msgspec.structs.replace(hidden, job="deploy")
     with pytest.raises(Refused, match="hides something else than it shows"):
         reveal(state, msgspec.structs.replace(build, request=forged))
+
+
+def test_a_grant_of_a_stranger_counts_nothing() -> None:
+    """Only the owner's and a maintainer's say who reads; anybody may push one, and tell lies in it."""
+    world = World(0, PROFILES["mixed"])
+    anna, ben = world.nodes["anna"], world.node("ben", "person:ben")
+    state, stranger = world.client(anna), world.client(ben)
+    wish = Wish(jobs=["check"])
+    drafts = enqueue_person(
+        state, anna.actor, poll(state), world.doors(), Change(url="self", branch="main", commit=COMMITS[0]), wish
+    )
+    push(state, anna.actor, drafts)
+    snapshot = poll(stranger)
+    (build,) = Repository(stranger, snapshot).active()
+    for client, node, counted in ((stranger, ben, 0), (state, anna, 1), (stranger, ben, 1)):
+        ref = client.refs.grant(build.id)
+        tip = client.remote.fetch([ref]).get(ref)
+        parent = parent_of(client.objects.read(tip)[1]) if tip else None
+        body = Grant(readers=("ben",), private="7b7d")
+        made = follow(client, node.actor, snapshot, body, ref=ref, build=build.id, parent=parent)
+        write(client, node.actor, [made])
+        assert len(grants(stranger, snapshot.policies, build)) == counted
