@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """anna's checkout at `top`; its origin, a bare repository, at `bare`."""
+    """anna's checkout at `top`; its origin, a bare repository, at `bare`. A site of many tests has no `capsys`."""
 
     top: Path
     bare: Path
-    capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str] | None = None
 
     def git(self, *argv: str, status: int = 0) -> str:
         """git in the checkout; what it said."""
@@ -55,13 +56,14 @@ class Site:
 
     def cit(self, *argv: str, status: int | None = 0) -> Answer:
         """A verb in the checkout (unless -C names another), which must end with `status` (None: with any)."""
-        self.capsys.readouterr()
         where = argv.index("--") if "--" in argv else len(argv)
         here = () if "-C" in argv else ("-C", str(self.top))
-        ended = main([*argv[:where], *here, *argv[where:]])
-        out, err = self.capsys.readouterr()
-        assert status is None or ended == status, (argv, ended, out, err)
-        return Answer(ended, out, err)
+        out, err = StringIO(), StringIO()
+        with redirect_stdout(out), redirect_stderr(err):
+            ended = main([*argv[:where], *here, *argv[where:]])
+        said = Answer(ended, out.getvalue(), err.getvalue())
+        assert status is None or ended == status, (argv, said)
+        return said
 
     @contextmanager
     def away(self) -> Iterator[None]:
@@ -75,7 +77,7 @@ class Site:
 
 
 def make_site(
-    home: Path, patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], cit_toml: str, *init: str
+    home: Path, patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str] | None, cit_toml: str, *init: str
 ) -> Site:
     """A checkout whose one commit holds cit.toml, pushed to a bare origin that keeps the state, made ready by init."""
     for key, value in {
