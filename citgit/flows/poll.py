@@ -61,6 +61,14 @@ def ask(state: State, snapshot: Snapshot, *months: str) -> Snapshot:
     return _ask(state, snapshot, [state.refs.archive(pool, month) for pool in pools for month in months])
 
 
+def ask_all(state: State, snapshot: Snapshot) -> Snapshot:
+    """The snapshot with all archives as the host has them now: what only whole histories need.
+
+    Raises RemoteAway, Refused.
+    """
+    return snapshot if snapshot.asked is None else replace(_ask(state, snapshot, [state.refs.archives()]), asked=None)
+
+
 def _ask(state: State, snapshot: Snapshot, archives: list[str]) -> Snapshot:
     asked = snapshot.asked or frozenset()
     refs = [ref for ref in archives if ref not in asked]

@@ -13,12 +13,14 @@ import jinja2
 import msgspec
 
 from citgit.model.build import Build
+from citgit.model.record import Outcome
 from citgit.model.units import rounded_size
 from citgit.pages import charts, words
 from citgit.pages.summary import Summary, last_claim, summary
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _ACTIVE = ("running", "stopping", "waiting", "paused")
+_FINAL = frozenset(one.value for one in Outcome)
 _HISTORY = 80
 _LISTED = 400
 _BRANCHES = 8
@@ -60,7 +62,10 @@ class AgentRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """Everything that a report is made of. `tips` are all builds, newest first; `load` reads and judges one."""
+    """Everything that a report is made of. `tips` are all builds, newest first; `load` reads and judges one.
+
+    A tip is "" for an archived build: whatever was read of it once it was final is true for ever.
+    """
 
     name: str
     root: str
@@ -115,7 +120,7 @@ class Site:
         if not old:
             # says what the directory is, should this be interrupted
             self._keep(_Known())
-        changed = [build for build, tip in world.tips.items() if build not in old or old[build].tip != tip]
+        changed = [build for build, tip in world.tips.items() if not _is_known(old.get(build), tip)]
         loaded: dict[str, Build] = {}
         builds = {build: one for build, one in old.items() if build in world.tips}
         for at, build in enumerate(changed):
@@ -226,6 +231,13 @@ class Site:
         if isinstance(value, str) and not hasattr(value, "__html__"):
             return self.plain(value)
         return value
+
+
+def _is_known(old: Summary | None, tip: str) -> bool:
+    """Whether what the last report knew of a build is all there is to know."""
+    if old is None:
+        return False
+    return old.tip == tip or (not tip and old.word in _FINAL)
 
 
 def name_of(one: Summary) -> str:

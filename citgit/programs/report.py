@@ -9,15 +9,16 @@ from pathlib import Path
 
 import click
 
-from citgit.errors import UsageError
+from citgit.errors import NotFound, UsageError
 from citgit.flows.builds import Repository
-from citgit.flows.poll import poll
+from citgit.flows.poll import ask_all
 from citgit.model.build import Build
 from citgit.programs.diff import facts
-from citgit.programs.find import builds
 from citgit.programs.log import local_log
+from citgit.programs.reach import reach
 from citgit.programs.why import offers
 from citgit.programs.wording import emit
+from citgit.rules.ids import month_of, months_back
 from citgit.rules.private import is_private
 from citgit.wiring.clone import Clone, open_clone
 from citgit.wiring.pages import AgentRow, LogPart, Site, World, log_parts, plain
@@ -26,8 +27,9 @@ from citgit.wiring.pages import AgentRow, LogPart, Site, World, log_parts, plain
 @click.command("report", epilog="Example: cit report --out report && xdg-open report/index.html")
 @click.option("-C", "directory", default=".", help="the checkout")
 @click.option("--out", default="cit-report", help="the directory to write; brought up to date if it holds a report")
+@click.option("--months", default=0, type=click.IntRange(min=0), help="only the last months; default: all there are")
 @click.option("--json", "as_json", is_flag=True, help="print JSON: what was written")
-def command(directory: str, out: str, as_json: bool) -> None:
+def command(directory: str, out: str, months: int, as_json: bool) -> None:
     """Writes a report of all builds that opens as files: no server, no scripts, nothing loaded from elsewhere."""
     clone = open_clone(Path(directory))
     place = Path(out)
@@ -35,14 +37,16 @@ def command(directory: str, out: str, as_json: bool) -> None:
         raise UsageError(f"not a directory: {out!r}", hint="name another one with --out")
     if place.is_dir() and any(place.iterdir()) and not (place / ".known.json").exists():
         raise UsageError(f"{out!r} holds other files", hint="name an empty or new directory with --out")
-    repository = Repository(clone.state, poll(clone.state))
+    repository = reach(clone)
+    if not repository.snapshot.away:
+        repository = Repository(clone.state, ask_all(clone.state, repository.snapshot))
     with click.progressbar(length=0, label="builds", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
 
         def progress(done: int, whole: int) -> None:
             bar.length = whole
             bar.update(done - bar.pos)
 
-        done = Site(place, plain, progress).render(world(clone, repository))
+        done = Site(place, plain, progress).render(world(clone, repository, months))
     if as_json:
         emit({"out": str(place), "builds": done.shown, "pages": done.builds, "jobs": done.jobs})
     else:
@@ -50,13 +54,27 @@ def command(directory: str, out: str, as_json: bool) -> None:
         click.echo(f"{done.shown} builds; {done.builds} pages of builds and {done.jobs} of jobs are new", err=True)
 
 
-def world(clone: Clone, repository: Repository) -> World:
-    """Everything that the report shows."""
+def world(clone: Clone, repository: Repository, months: int = 0) -> World:
+    """Everything that the report shows; what is encrypted stays so, since a report can be given away."""
     policies = repository.snapshot.policies
-    known = {build.id: build for build in builds(repository)}
+    wanted = set(months_back(clone.state.clock.now(), months))
+    active = {build.id: build for build in sorted(repository.active(), key=lambda one: one.id, reverse=True)}
+    archived = {
+        build: (pool, archive)
+        for pool, archive, build in repository.archived_ids()
+        if build not in active and (not wanted or month_of(build) in wanted)
+    }
+
+    def load(build: str) -> Build:
+        found = active[build] if build in active else repository.archived_build(*archived[build], build)
+        if found is None:
+            raise NotFound(f"build {build} is in the archive, and cannot be read", hint="cit verify --all")
+        return found
+
     return World(
         name=clone.top.name, root=policies.repo, policy=policies.tip.oid, policy_version=policies.tip.version,
-        tips={build.id: build.tip for build in known.values()}, load=known.__getitem__,
+        tips={one: active[one].tip if one in active else "" for one in sorted({*active, *archived}, reverse=True)},
+        load=load,
         agents=_agents(clone, repository), alarms=repository.snapshot.alarms, now=clone.state.clock.now(), log=_log,
         differences=_differences,
     )  # fmt: skip
