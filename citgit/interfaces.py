@@ -286,6 +286,9 @@ class Workshop(Protocol):
     def stop(self, claim: Oid, why: str) -> None:
         """Makes an attempt end; `poll` tells when it has."""
 
+    def descriptors(self) -> Sequence[int]:
+        """Descriptors that are readable once an attempt may have ended; for waking early, `poll` tells."""
+
     def running(self) -> dict[Oid, str]:
         """The attempts whose results are not published: claim to build id; found on disk after a restart."""
 
@@ -311,6 +314,9 @@ class Executor(Protocol):
 
     def stop(self, plan: Plan, why: str) -> None:
         """Asks the command and all its descendants to end, then makes them; `poll` tells when they have."""
+
+    def descriptors(self) -> Sequence[int]:
+        """Descriptors that are readable once an attempt may have ended; for waking early, `poll` tells."""
 
     def clean(self, plan: Plan) -> None:
         """Leaves no process behind; the attempt's files stay."""

@@ -109,6 +109,10 @@ class ExternalExecutor:
             return None
         return self._finish(plan, attempt, begun.time, ms, answer.ended)
 
+    def descriptors(self) -> list[int]:
+        """None: its program is asked."""
+        return []
+
     def stop(self, plan: Plan, why: str) -> None:
         """Asks the program to end the command and all its descendants. Raises Errored."""
         attempt = Attempt(plan.directory)

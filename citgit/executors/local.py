@@ -6,6 +6,7 @@ import contextlib
 import os
 import resource
 import signal
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from citgit.executors import usage
 from citgit.executors.attempt import Attempt, Begun, Left, Stop, boot_id, boottime, cannot
 from citgit.executors.descendants import Family, depth, kill, send
 from citgit.executors.log_writer import LogWriter
+from citgit.executors.orphans import become_reaper, strangers
 from citgit.executors.shim import pipes, resolve, spawn
 from citgit.model.plan import Ended, Plan, Probe
 from citgit.model.record import Exit
@@ -60,10 +62,14 @@ class Wrapper:
 
 @dataclass(slots=True)
 class _Watch:
-    """What is remembered of a running attempt between two looks; losing it costs precision only."""
+    """What is remembered of a running attempt between two looks; losing it costs precision only.
+
+    `child` is the shim, if this process started it; `ends` a descriptor that is readable once the shim has ended.
+    """
 
     family: Family
     child: int = 0
+    ends: int = -1
     next_sample: float = _FIRST_SAMPLE_S
     next_parts: float = 0.0
     in_parts: int = 0
@@ -78,6 +84,7 @@ class LocalExecutor:
         self._wrapper = wrapper
         self._logs = logs
         self._watched: dict[str, _Watch] = {}
+        self._empty: set[str] = set()
 
     @property
     def name(self) -> str:
@@ -111,9 +118,11 @@ class LocalExecutor:
                 (attempt.log / "err").write_text(f"cit: {why_not}\n")
                 attempt.leave(127, why_not)
                 return
+            become_reaper()
             wrapped = self._wrapper.wrap(plan, program)
             child = spawn(attempt.directory, wrapped.cwd, wrapped.command, wrapped.env, lock, wrapped.opened)
-            self._watch(plan, attempt, begun).child = child
+            watch = self._watch(plan, attempt, begun)
+            watch.child, watch.ends = child, _descriptor(child)
         except OSError as fault:
             raise cannot(f"start the attempt in '{plan.directory}'", fault) from fault
         finally:
@@ -148,6 +157,10 @@ class LocalExecutor:
         except OSError as fault:
             raise cannot(f"watch the attempt in '{plan.directory}'", fault) from fault
 
+    def descriptors(self) -> list[int]:
+        """Descriptors that are readable once an attempt may have ended."""
+        return [watch.ends for watch in self._watched.values() if watch.ends >= 0]
+
     def stop(self, plan: Plan, why: str) -> None:
         """Asks the command and all its descendants to end; `poll` kills what is left two seconds later."""
         attempt = Attempt(plan.directory)
@@ -157,6 +170,9 @@ class LocalExecutor:
 
     def clean(self, plan: Plan) -> None:
         """Leaves no process behind; the attempt's files stay. Raises Errored if some cannot be killed."""
+        if plan.claim in self._empty:
+            self._empty.discard(plan.claim)
+            return
         attempt = Attempt(plan.directory)
         begun = attempt.begun()
         if begun is None:
@@ -170,7 +186,7 @@ class LocalExecutor:
         self._drain(attempt, watch)
         send(attempt.watchers(), signal.SIGKILL)
         self._reap(watch)
-        self._watched.pop(plan.claim, None)
+        self._forget(plan.claim)
 
     def _watch(self, plan: Plan, attempt: Attempt, begun: Begun) -> _Watch:
         watch = self._watched.get(plan.claim)
@@ -178,11 +194,24 @@ class LocalExecutor:
             held = tuple(str(pipe.resolve()) for pipe in pipes(attempt.directory))
             family = Family(plan.claim, begun.boottime, held)
             watch = self._watched[plan.claim] = _Watch(family, peak=usage.load_peak(attempt.directory))
+            if shim := attempt.watchers()[:1]:
+                watch.ends = _descriptor(shim[0])
         watch.family.watchers = attempt.watchers()
         return watch
 
+    def _forget(self, claim: str) -> None:
+        watch = self._watched.pop(claim, None)
+        if watch and watch.ends >= 0:
+            os.close(watch.ends)
+
     def _is_over(self, attempt: Attempt, begun: Begun, watch: _Watch, left: Left | None) -> bool:
         """Whether nothing can write to the log any more: what was left behind is dead, the pipes are drained."""
+        if left and watch.child and become_reaper() and self._drain(attempt, watch):
+            shims = [one.child for one in self._watched.values()]
+            if strangers(shims) == set():
+                # the shim and all that descended from it are gone, or they would be our children now
+                self._empty.add(watch.family.claim)
+                return True
         gone = kill(watch.family)
         if gone and self._drain(attempt, watch):
             return True
@@ -263,7 +292,7 @@ class LocalExecutor:
         if attempt.log.is_dir():
             self._logs.finish(attempt.log, ended.ended, exit, plan.output)
         attempt.keep(ended)
-        self._watched.pop(plan.claim, None)
+        self._forget(plan.claim)
         return ended
 
     def _why(self, plan: Plan, begun: Begun, left: Left | None, stop: Stop | None) -> str:
@@ -289,6 +318,16 @@ class LocalExecutor:
             watch.child = 0
             break
         return None
+
+
+def _descriptor(pid: int) -> int:
+    """What is readable when the process ends; -1 where there is no such thing."""
+    if sys.platform != "linux":
+        return -1
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        return -1
 
 
 def exit_of(status: int) -> Exit:

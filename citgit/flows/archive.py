@@ -68,17 +68,18 @@ def _is_due(state: State, repository: Repository, pool: str, month: str, builds:
 def _fold(state: State, actor: Actor, repository: Repository, pool: str, month: str, builds: list[Build]) -> bool:
     ref = state.refs.archive(pool, month)
     before = repository.snapshot.tips.get(ref)
-    tree = folded(state, before, builds)
-    payload = commits.unsigned(
-        tree=tree,
-        parents=((before,) if before else ()) + tuple(build.tip for build in builds),
-        author=actor.name,
-        mail=mail(actor.name),
-        time=state.clock.now(),
-        message=message(pool, month, builds),
-    )
-    data = commits.signed(payload, actor.signer.sign(payload))
-    oid = state.objects.write("commit", data)
+    with state.objects.group():
+        tree = folded(state, before, builds)
+        payload = commits.unsigned(
+            tree=tree,
+            parents=((before,) if before else ()) + tuple(build.tip for build in builds),
+            author=actor.name,
+            mail=mail(actor.name),
+            time=state.clock.now(),
+            message=message(pool, month, builds),
+        )
+        data = commits.signed(payload, actor.signer.sign(payload))
+        oid = state.objects.write("commit", data)
     actor.journal.add(Entrusted(ref=ref, old=before, new=oid, commits=(data,), kind="archive"))
     answer = state.remote.push([Update(ref, before, oid)])[0].answer
     if answer is Answer.UNKNOWN:

@@ -34,6 +34,7 @@ class Repository:
         self.state = state
         self.snapshot = snapshot
         self._judged: dict[tuple[str, Oid], Build] = {}
+        self._active: dict[str, list[Build]] = {}
         self._open: set[str] = set()
         self._months: set[str] = set()
         self._pools = every_pool(snapshot.policies)
@@ -64,6 +65,11 @@ class Repository:
 
     def active(self, pool: str = "") -> Iterator[Build]:
         """The builds that have a ref, of one pool or all; those that cannot be judged yet are left out."""
+        if pool not in self._active:
+            self._active[pool] = list(self._judged_ones(pool))
+        return iter(self._active[pool])
+
+    def _judged_ones(self, pool: str) -> Iterator[Build]:
         for ref, tip in sorted(self.snapshot.of(self.state.refs, Kind.BUILD, pool).items()):
             try:
                 yield self.build(ref, tip)

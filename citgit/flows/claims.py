@@ -11,18 +11,19 @@ winning, and before anything runs, the archive is read once more: if the id is t
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
 from citgit.errors import NotYet, Refused
 from citgit.flows.builds import Repository, is_waiting
-from citgit.flows.enqueue import CONFIG_PATHS
+from citgit.flows.enqueue import CONFIG_PATHS, Doors
 from citgit.flows.folders import archived_tip
 from citgit.flows.state import Actor, State
-from citgit.flows.writing import draft, push
-from citgit.interfaces import Answer, Configs, Oid, Sources, Update
+from citgit.flows.writing import Draft, draft
+from citgit.interfaces import Configs, Oid, Sources, Update
 from citgit.model.build import Build
 from citgit.model.job import OnFailure
 from citgit.model.record import Advert, Claim, Decision, Observed, Outcome, Request, Skipped
@@ -30,6 +31,8 @@ from citgit.model.team import Pool
 from citgit.rules.authority import alias_of
 from citgit.rules.ids import job_digest, month_of
 from citgit.rules.placement import decide
+
+_PROVEN_KEPT = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,11 +119,33 @@ def on_their_branches(sources: Sources, url: str, request: Request, pool: Pool |
             raise NotYet(f"commit {commit[:12]} is not on branch {branch!r}", hint="push it there; the build waits")
 
 
-def claim(
+@dataclass(slots=True)
+class Proven:
+    """The requests whose revisions are here and whose definition was found to be the config's own."""
+
+    digests: set[bytes] = field(default_factory=set)
+
+    def holds(self, request: Request) -> bool:
+        """Whether that was found out before, for this request or one that differs in nothing that matters."""
+        return self._digest(request) in self.digests
+
+    def prove(self, doors: Doors, url: str, request: Request) -> None:
+        """Finds it out. Raises NotYet, Refused, RemoteAway, BadConfig."""
+        fetchable(doors.sources, doors.configs, url, request)
+        if len(self.digests) >= _PROVEN_KEPT:
+            self.digests.clear()
+        self.digests.add(self._digest(request))
+
+    def _digest(self, request: Request) -> bytes:
+        parts = (request.sources, request.config, request.job, request.cell, request.parameters, request.definition)
+        return hashlib.sha256(msgspec.json.encode(parts)).digest()
+
+
+def draft_claim(
     state: State, actor: Actor, repository: Repository, build: Build, *, boot: str, node: str,
     decisions: Sequence[Decision] = (), takeover: Observed | None = None, finals: dict[str, Oid] | None = None,
-) -> Claimed | None:  # fmt: skip
-    """Tries to take the build; None if somebody else was faster, or it turned out to be finished long ago."""
+) -> tuple[Draft, Claimed]:  # fmt: skip
+    """A claim to be pushed, and what it is if it gets through: somebody else may be faster."""
     body = Claim(
         attempt=build.claims + 1,
         boot=boot,
@@ -129,25 +154,17 @@ def claim(
         upstream=finals or {},
         why=tuple(decisions),
     )
-    made = draft(state, actor, repository.snapshot, build, body)
-    answer = push(state, actor, [made])[0].answer
-    if answer is not Answer.DONE:
-        return None
-    if finished_before(state, build):
-        state.remote.push([Update(build.ref, made.new, None)])
-        return None
-    return Claimed(build=build, claim=made.new, body=body)
+    made = draft(state, actor, repository.snapshot, build, body, stored=False)
+    return made, Claimed(build=build, claim=made.new, body=body)
 
 
-def finished_before(state: State, build: Build) -> bool:
-    """Reads the archive anew: whether the build is in it. Raises RemoteAway: then nothing may run."""
-    tips = state.remote.fetch([state.refs.archive(build.pool, month_of(build.id))])
-    return bool(archived_tip(state, tips, build.pool, build.id))
-
-
-def skip(state: State, actor: Actor, repository: Repository, build: Build, body: Skipped) -> bool:
-    """Ends a build whose upstream makes it pointless."""
-    return push(state, actor, [draft(state, actor, repository.snapshot, build, body)])[0].answer is Answer.DONE
+def is_finished(state: State, won: Claimed) -> bool:
+    """Reads the archive anew: whether the build is in it; then the claim is dropped. Raises RemoteAway."""
+    tips = state.remote.fetch([state.refs.archive(won.build.pool, month_of(won.build.id))])
+    if not archived_tip(state, tips, won.build.pool, won.build.id):
+        return False
+    state.remote.push([Update(won.build.ref, won.claim, None)])
+    return True
 
 
 def candidates(repository: Repository, pools: Sequence[str]) -> list[Build]:
@@ -155,10 +172,7 @@ def candidates(repository: Repository, pools: Sequence[str]) -> list[Build]:
     found = []
     for pool in pools:
         for build in repository.active(pool):
-            try:
-                spent = build.request is None or build.valid_claims >= build.request.max_attempts
-                if is_waiting(build) and not spent and not repository.is_archived(pool, build.id):
-                    found.append(build)
-            except NotYet:
-                continue
+            spent = build.request is None or build.valid_claims >= build.request.max_attempts
+            if is_waiting(build) and not spent:
+                found.append(build)
     return found

@@ -17,10 +17,9 @@ from citgit.records.envelope import parent_of
 
 @dataclass(slots=True)
 class Heart:
-    """When the last acknowledged renewal began (boottime seconds), what it renewed, what was last offered."""
+    """When the last acknowledged renewal began (boottime seconds), and what was last offered."""
 
     began: float = float("-inf")
-    renewed: tuple[Oid, ...] = ()
     offered: Advert | None = None
     short: str = ""
 
@@ -29,9 +28,10 @@ def beat(
     state: State, actor: Actor, repository: Repository, heart: Heart, advert: Advert, held: tuple[Oid, ...], free: int,
     short: str = "",
 ) -> None:  # fmt: skip
-    """Writes the advert once per boot and when it changed; a beat when leases are due, newly held, or `short` changes.
+    """Writes the advert once per boot and when it changed; a beat when leases are due, or `short` changes.
 
-    `short` says why the agent takes nothing new.
+    A claim is its own first sign of life, so a new one waits for the next beat. `short` says why the agent takes
+    nothing new.
     """
     agent = actor.name.partition(":")[2]
     ref = state.refs.agent(agent, advert.boot)
@@ -39,7 +39,7 @@ def beat(
     tip = refs.get(ref)
     limits = repository.snapshot.policies.tip.team.limits
     now = state.clock.boottime()
-    due = held and (held != heart.renewed or now - heart.began >= limits.beat)
+    due = held and now - heart.began >= limits.beat
     changed = heart.offered not in (None, advert) and not short
     if tip is not None and not due and not changed and short == heart.short:
         heart.offered = heart.offered or advert
@@ -56,7 +56,7 @@ def beat(
         parent = parent_of(state.objects.read(tip)[1])
         made = follow(state, actor, repository.snapshot, body, ref=ref, build="", parent=parent)
     if push(state, actor, [made])[0].answer is Answer.DONE:
-        heart.began, heart.renewed, heart.offered = now, held, advert
+        heart.began, heart.offered = now, advert
         if tip is None:
             gone = [Update(name, other, None) for name, other in refs.items() if name != ref]
             if gone:

@@ -4,29 +4,34 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 import msgspec
 
-from citgit.errors import CitError, Dismissed, NotYet, RemoteAway
+from citgit.errors import Dismissed, NotYet, RemoteAway
 from citgit.flows import reap
 from citgit.flows.archive import archive
+from citgit.flows.attempts import Attempts
 from citgit.flows.builds import Repository, is_running
 from citgit.flows.chains import read_link
-from citgit.flows.claims import Claimed, candidates, claim, fetchable, on_their_branches, skip, upstream
+from citgit.flows.claims import Claimed, Proven, candidates, draft_claim, is_finished, on_their_branches, upstream
 from citgit.flows.enqueue import Doors, create_promised
 from citgit.flows.heartbeat import Heart, beat
+from citgit.flows.outbox import Outbox
 from citgit.flows.placing import needed, reasons
 from citgit.flows.poll import poll
 from citgit.flows.private import conceal_result, need_open, need_vault, reveal
+from citgit.flows.progress import Unsaid
 from citgit.flows.restore import Caution
 from citgit.flows.state import Actor, State
-from citgit.flows.writing import draft, push, resend
-from citgit.interfaces import Answer, Entrusted, Oid, Workshop
+from citgit.flows.telling import Event, guarded
+from citgit.flows.writing import Draft, draft, is_wanted, resend
+from citgit.interfaces import Answer, Oid, Workshop
 from citgit.model.build import Build
 from citgit.model.names import HERE
-from citgit.model.record import Advert, Claim, Decision, Observed, Outcome, Progress, RecordType, Request, Result
+from citgit.model.record import Advert, Body, Claim, Decision, Observed, Outcome, Progress, RecordType, Request, Result
 from citgit.model.team import TeamLimits
 from citgit.rules.authority import fallen, fallen_asker, stop_reason
 from citgit.rules.judge import promises_of
@@ -35,15 +40,7 @@ from citgit.rules.ordering import in_order
 from citgit.rules.placement import tool_name
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened, for people and `--json`: what, to which build, in words."""
-
-    kind: str
-    build: str
-    text: str
+_FOLD_BUSY = 10.0  # seconds
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,7 +48,8 @@ class Worker:
     """An agent at work. `url` is the repository that records call "self"; `own` trusts the builds as its user's own.
 
     `only` limits it to some builds: a person who builds here builds what they asked for, nothing else.
-    `hands_off` claims without starting: the small programs do one step each.
+    `hands_off` claims without starting: the small programs do one step each. What the steps of a turn write waits in
+    the outbox until `flush`.
     """
 
     state: State
@@ -70,15 +68,24 @@ class Worker:
     watches: reap.Watches = field(default_factory=reap.Watches)
     advert: Advert | None = None
     looked: frozenset[str] = frozenset()
-    stopped: set[Oid] = field(default_factory=set)
-    begun: set[Oid] = field(default_factory=set)
     doubtful: frozenset[str] = frozenset()
     short: str = ""
     unstarted: bool = False
     caution: Caution = field(default_factory=Caution)
+    attempts: Attempts = field(init=False)
+    outbox: Outbox = field(default_factory=Outbox)
+    unsaid: Unsaid = field(default_factory=Unsaid)
+    proven: Proven = field(default_factory=Proven)
+    promised: set[Oid] = field(default_factory=set)
+    quiet: set[str] = field(default_factory=set)
+    chained: bool = False
+    folded: float = float("-inf")
     only: frozenset[str] = frozenset()
     hands_off: bool = False
     limits: TeamLimits = field(default_factory=TeamLimits)
+
+    def __post_init__(self) -> None:
+        self.attempts = Attempts(self.workshop, lambda event: self.tell(event))
 
     def turn(self) -> None:
         """One turn. Raises nothing that the next turn could mend.
@@ -86,6 +93,7 @@ class Worker:
         Raises:
             Refused: the policy cannot be trusted. Dismissed: it does not let this worker build any more.
         """
+        self.quiet.clear()
         self._look_at_disk()
         try:
             self.do_resend()
@@ -100,20 +108,28 @@ class Worker:
             return
         self.limits = repository.snapshot.policies.tip.team.limits
         if gone := fallen(repository.snapshot.policies.tip, self.actor.name):
-            self._leave(gone)
+            if self.attempts.stop_all(gone):
+                raise Dismissed(f"this worker may not build any more: {gone}", hint="ask an admin: cit policy show")
             return
         self._guard("beat", lambda: self.do_beat(repository))
         self._guard("publish", lambda: self.do_publish(repository))
+        self._guard("progress", lambda: self.do_progress(repository))
         self._guard("settle", lambda: self.do_settle(repository))
         if self._guard("restore", lambda: self.caution.held(self.state, repository.snapshot, self._say)) is not False:
+            self.flush()
             return
         self._guard("promises", lambda: self.do_promises(repository))
         self._guard("adopt", lambda: self.do_adopt(repository))
         if not self.short and not self.is_drained(repository):
             self._guard("reap", lambda: self.do_reap(repository))
             self._guard("claim", lambda: self.do_claim(repository))
-        for pool in [*self.pools, HERE]:
-            self._guard("archive", lambda pool=pool: self.do_archive(repository, pool))  # type: ignore[misc]
+        self.flush()
+        now = self.state.clock.monotonic()
+        # archiving delays no build: it waits until nothing runs, but not for ever
+        if not self.workshop.running() or now - self.folded >= _FOLD_BUSY:
+            self.folded = now
+            for pool in [*self.pools, HERE]:
+                self._guard("archive", lambda pool=pool: self.do_archive(repository, pool))  # type: ignore[misc]
 
     def is_drained(self, repository: Repository) -> bool:
         """Whether this agent is to take nothing new: the policy says so."""
@@ -121,50 +137,45 @@ class Worker:
         return agent is not None and agent.drain
 
     def free(self) -> int:
-        """Slots without an attempt."""
-        return self.slots - len(self.workshop.running())
+        """Slots without an attempt that runs, or a claim that is about to be pushed."""
+        return self.slots - self.attempts.busy() - self.outbox.count(RecordType.CLAIM.value)
+
+    def patience(self) -> float:
+        """Seconds until this worker has something to say whatever happens meanwhile."""
+        return self.unsaid.patience(self.state.clock.monotonic())
+
+    def flush(self) -> None:
+        """Pushes what this turn wants to write, as one, and acts on what got through."""
+        sent = self._guard("push", lambda: self.outbox.send(self.state, self.actor)) or ()
+        # claims last: starting takes longer than anything else
+        for made, done in sorted(sent, key=lambda one: one[0].kind == RecordType.CLAIM.value):
+            if made.kind != RecordType.RESULT.value or not self.chained:
+                self.quiet.add(made.ref)
+            self._guard(made.kind, lambda made=made, done=done: done(made))  # type: ignore[misc]
 
     # -- the steps of a turn ----------------------------------------------------------------------------
 
-    def _leave(self, why: str) -> None:
-        """Stops everything: nothing that this worker writes counts any more. Raises Dismissed once nothing runs."""
-        for oid, build in self.workshop.running().items():
-            if oid not in self.stopped:
-                self._say("stopping", build, why)
-                self.stopped.add(oid)
-                self.workshop.stop(oid, why)
-            if self._poll(oid, build) is not None:
-                self.workshop.finish(oid)
-        if not self.workshop.running():
-            raise Dismissed(f"this worker may not build any more: {why}", hint="ask an admin: cit policy show")
-
     def do_resend(self) -> None:
         """Finds out about pushes whose answers were lost; refs whose last push is still in doubt are left alone."""
-        for entry, pushed in resend(self.state, self.actor.journal, self._is_wanted):
+        for entry, pushed in resend(self.state, self.actor.journal, lambda entry: is_wanted(self.state, entry)):
             if pushed.answer is Answer.UNKNOWN:
                 self._say("doubt", entry.ref.rpartition("/")[2], f"{entry.kind}: {pushed.message}")
         self.doubtful = frozenset(entry.ref for entry in self.actor.journal.entries())
-
-    def _is_wanted(self, entry: Entrusted) -> bool:
-        """Whether it should still be pushed: what rests on an observation of back then is decided anew."""
-        if entry.kind == RecordType.CLAIM.value:
-            body = self.body_of(entry.new)
-            return body is not None and body.takeover is None
-        return entry.kind not in (RecordType.LOST.value, RecordType.EXPIRED.value, "archive")
 
     def do_beat(self, repository: Repository) -> None:
         """Writes the advert and renews leases."""
         if self.advert is None:
             self.advert = self.workshop.advert(self.boot, self.slots, self.labels)
-        if self.actor.name.startswith("agent:") and not self._beats_in_doubt():
+        kind, _, agent = self.actor.name.partition(":")
+        if kind == "agent" and self.state.refs.agent(agent, self.boot) not in self.doubtful:
             held = tuple(sorted(self.workshop.running()))
             beat(self.state, self.actor, repository, self.heart, self.advert, held, self.free(), self.short)
 
     def do_publish(self, repository: Repository) -> None:
-        """Pushes the results of attempts that ended and still hold their builds."""
+        """Drafts the results of attempts that ended and still hold their builds."""
         for oid, build_id in self.workshop.running().items():
-            result = self._poll(oid, build_id)
-            build = self._find(repository, build_id)
+            result = self.attempts.poll(oid, build_id)
+            build = self._find(repository, build_id) if result else None
             if result is None or build is None or build.held is None or build.held.claim != oid or build.is_final:
                 continue
             if build.ref in self.doubtful:
@@ -173,43 +184,45 @@ class Worker:
             if gone and result.outcome is not Outcome.PASSED:
                 result = msgspec.structs.replace(result, outcome=Outcome.CANCELLED, reason=f"stopped: {gone}")
             result = conceal_result(self.state, repository.snapshot.policies, build, result)
-            made = draft(self.state, self.actor, repository.snapshot, build, result)
-            answer = push(self.state, self.actor, [made])[0]
-            if answer.answer is Answer.DONE:
-                self._say("result", build_id, ": ".join(filter(None, (result.outcome.value, result.reason))))
-                self.workshop.finish(oid)
-                # this turn's snapshot still shows the claim as current: it must not be adopted from it
-                self.stopped.add(oid)
+            made = self._draft(repository, build, result)
+            self.outbox.add(made, lambda made, result=result: self._published(made, result))  # type: ignore[misc]
+
+    def _published(self, made: Draft, result: Result) -> None:
+        build = made.ref.rpartition("/")[2]
+        self._say("result", build, ": ".join(filter(None, (result.outcome.value, result.reason))))
+        self.attempts.finish(result.claim)
+        # this turn's snapshot still shows the claim as current: it must not be adopted from it
+        self.attempts.stopped.add(result.claim)
+
+    def do_progress(self, repository: Repository) -> None:
+        """Says of attempts that have run for a moment where they run."""
+        running = self.workshop.running()
+        for claim, where in self.unsaid.due(self.state.clock.monotonic(), running, self.attempts.ended):
+            build = self._find(repository, running[claim])
+            # a build that was cancelled meanwhile takes no progress any more
+            held = build is not None and build.held is not None and build.held.claim == claim
+            if build and held and build.state == Life.RUNNING.value and build.ref not in self.doubtful:
+                body = Progress(claim=claim, phase="command", where=where)
+                self.outbox.add(self._draft(repository, build, body), lambda made: None)
 
     def do_settle(self, repository: Repository) -> None:
-        """Stops attempts that nobody waits for; what a stale one found out stays on disk as evidence."""
-        for oid, build_id in self.workshop.running().items():
-            build = self._find(repository, build_id)
-            current = build is not None and build.held is not None and build.held.claim == oid and not build.is_final
-            if build is not None and not current:
-                if oid not in self.stopped:
-                    self._say(
-                        "stale", build_id, "another claim holds the build, or it is final; the attempt is evidence"
-                    )
-                    self.stopped.add(oid)
-                    self.workshop.stop(oid, "the claim is not current any more")
-                if self._poll(oid, build_id) is not None:
-                    self.workshop.finish(oid)
-            elif build is not None and oid not in self.stopped:
-                gone = stop_reason(repository.snapshot.policies.tip, build.owner, build.principal)
-                if reason := build.stopping.value if build.stopping else gone:
-                    self._say("stopping", build_id, reason)
-                    self.stopped.add(oid)
-                    self.workshop.stop(oid, reason)
+        """Stops attempts that nobody waits for."""
+        policy = repository.snapshot.policies.tip
+        self.attempts.settle(
+            lambda build: self._find(repository, build), lambda build: stop_reason(policy, build.owner, build.principal)
+        )
 
     def do_promises(self, repository: Repository) -> None:
         """Creates the refs of promised builds."""
         for pool in self.pools:
             for build in repository.active(pool):
-                if build.broken or build.unsupported:
+                if build.broken or build.unsupported or build.tip in self.promised:
                     continue
-                for created in create_promised(self.state, self.actor, repository, promises_of(build)):
+                promises = promises_of(build)
+                for created in create_promised(self.state, self.actor, repository, promises):
                     self._say("promised", created, f"by build {build.id}")
+                if not promises:
+                    self.promised.add(build.tip)
 
     def do_adopt(self, repository: Repository) -> None:
         """Claims by this key that this process did not start: an earlier one died, before the start or after it."""
@@ -220,7 +233,11 @@ class Worker:
                 held = build.held
                 if not is_running(build) or held is None or held.actor != self.actor.name:
                     continue
-                if held.claim in self.begun or held.claim in self.stopped or repository.is_archived(pool, build.id):
+                if (
+                    held.claim in self.attempts.begun
+                    or held.claim in self.attempts.stopped
+                    or repository.is_archived(pool, build.id)
+                ):
                     continue
                 if held.claim in known or held.claim in self.workshop.running():
                     body = self.body_of(held.claim)
@@ -230,7 +247,7 @@ class Worker:
                     self._take_over(repository, build, Observed(claim=held.claim))
 
     def do_reap(self, repository: Repository) -> None:
-        """Takes over, or ends, builds whose leases ran out."""
+        """Drafts the claims that take over builds whose leases ran out; ends those without an attempt left."""
         for build, observed in reap.watch(self.state, repository, self.watches, self.pools):
             if build.held and build.held.claim in self.workshop.running():
                 continue
@@ -249,11 +266,13 @@ class Worker:
             self._take(repository, build, observed)
 
     def do_claim(self, repository: Repository) -> None:
-        """Takes what this agent may and can build, while there are slots."""
+        """Drafts claims of what this agent may and can build, for each slot that is free."""
         running: Counter[str] = Counter()
         for pool in self.pools:
             running.update(build.owner or build.principal for build in repository.active(pool) if is_running(build))
-        for build in in_order(candidates(repository, self.pools), self.watches.first_seen, running):
+        waiting = candidates(repository, self.pools)
+        self.chained = any(build.request and build.request.upstream for build in waiting)
+        for build in in_order(waiting, self.watches.first_seen, running):
             if self.free() <= 0 or self.unstarted:
                 # a node that cannot start what it won must not win everything
                 return
@@ -262,22 +281,27 @@ class Worker:
             self._guard("claim", lambda b=build: self._consider(repository, b), build.id)  # type: ignore[misc]
 
     def _consider(self, repository: Repository, build: Build) -> None:
+        if repository.is_archived(build.pool, build.id):
+            return
         before = upstream(repository, build)
         if before.skip is not None:
-            if skip(self.state, self.actor, repository, build, before.skip):
-                self._say("skipped", build.id, before.skip.reason)
+            reason = before.skip.reason
+            skipped = self._draft(repository, build, before.skip)
+            self.outbox.add(skipped, lambda made: self._say("skipped", build.id, reason))
         elif before.ready and self._placed(repository, build) and self._can_fetch(repository, build):
             self._take(repository, build, None, before.finals)
 
     def _can_fetch(self, repository: Repository, build: Build) -> bool:
-        if build.request is None:
+        request = need_open(reveal(self.state, build)).request
+        if request is None:
             return False
         try:
-            opened = need_open(reveal(self.state, build))
-            if opened.request:
-                fetchable(self.doors.sources, self.doors.configs, self.url, opened.request)
-                pool = repository.snapshot.policies.tip.team.pool.get(build.pool)
-                on_their_branches(self.doors.sources, self.url, opened.request, pool)
+            if not self.proven.holds(request):
+                # fetching may take long: what is known goes out first
+                self.flush()
+                self.proven.prove(self.doors, self.url, request)
+            pool = repository.snapshot.policies.tip.team.pool.get(build.pool)
+            on_their_branches(self.doors.sources, self.url, request, pool)
         except NotYet as error:
             self._say("not yet", build.id, error.message)
             return False
@@ -310,17 +334,21 @@ class Worker:
         need_vault(self.state, build)
         need_open(reveal(self.state, build))
         decisions = self._reasons(repository, build, self.advert, self.free()) if self.advert else []
-        claimed = claim(
+        made, claimed = draft_claim(
             self.state, self.actor, repository, build, boot=self.boot, node=self.node, decisions=decisions,
             takeover=observed, finals=finals,
         )  # fmt: skip
-        if claimed is not None:
-            self._say("claimed", build.id, f"attempt {claimed.body.attempt}" + (" (takeover)" if observed else ""))
+        self.outbox.add(made, lambda made: self._won(claimed))
+
+    def _won(self, claimed: Claimed) -> None:
+        if not is_finished(self.state, claimed):
+            took = " (takeover)" if claimed.body.takeover else ""
+            self._say("claimed", claimed.build.id, f"attempt {claimed.body.attempt}{took}")
             if not self.hands_off:
                 self.start(claimed)
 
     def start(self, claimed: Claimed) -> None:
-        """Starts the attempt of a won claim, and says so on its chain."""
+        """Starts the attempt of a won claim; that it runs is said on its chain a little later."""
         build = need_open(reveal(self.state, claimed.build))
         if build.request is None:
             return
@@ -329,17 +357,11 @@ class Worker:
         where = self.workshop.start(
             build.id, claimed.claim, build.request, claimed.body, own=self.own, inputs=lambda: needed(self.state, build)
         )
-        self.begun.add(claimed.claim)
+        self.attempts.begun.add(claimed.claim)
         self.unstarted = False
         self._say("adopted" if adopted else "started", build.id, where)
-        if adopted and any(isinstance(one.link.record.body, Progress) for one in build.entries if one.link.record):
-            return
-        now = poll(self.state, [build.pool])
-        fresh = self._find(Repository(self.state, now), build.id)
-        # a build that was cancelled meanwhile takes no progress any more
-        if fresh and fresh.held and fresh.held.claim == claimed.claim and fresh.state == Life.RUNNING.value:
-            body = Progress(claim=claimed.claim, phase="command", where=where)
-            push(self.state, self.actor, [draft(self.state, self.actor, now, fresh, body)])
+        if not any(isinstance(one.link.record.body, Progress) for one in build.entries if one.link.record):
+            self.unsaid.note(claimed.claim, where, self.state.clock.monotonic())
 
     def do_archive(self, repository: Repository, pool: str) -> None:
         """Folds the pool's final builds."""
@@ -355,37 +377,21 @@ class Worker:
         # the words of the beginning: they hold a number that changes all the time, and end in records
         self.short = short and (self.short or short)
 
-    def has_ended(self, claim: Oid, build: str) -> bool:
-        """Whether the attempt has ended; asking is what captures times and enforces limits."""
-        return self._poll(claim, build) is not None
-
-    def _poll(self, claim: Oid, build: str) -> Result | None:
-        return self._guard("poll", lambda: self.workshop.poll(claim), build)
-
-    def _beats_in_doubt(self) -> bool:
-        return self.state.refs.agent(self.actor.name.partition(":")[2], self.boot) in self.doubtful
-
     def body_of(self, oid: Oid) -> Claim | None:
         """The claim record at `oid`."""
         record = read_link(self.state, oid).record
         return record.body if record and isinstance(record.body, Claim) else None
 
     def _find(self, repository: Repository, build: str) -> Build | None:
-        try:
+        with suppress(NotYet):
             return repository.find(build)
-        except NotYet:
-            return None
+        return None
 
     def _guard(self, step: str, act: Callable[[], T], build: str = "") -> T | None:
-        """Does one step; an error of it is told and does not keep the others from their turn."""
-        try:
-            return act()
-        except CitError as error:
-            self._say("error", build, f"{step}: {error.message}")
-        except OSError as error:
-            # a full disk, no descriptor left: whichever file it was, the builds that run are not to suffer
-            self._say("error", build, f"{step}: {error}")
-        return None
+        return guarded(self.tell, step, act, build)
+
+    def _draft(self, repository: Repository, build: Build, body: Body) -> Draft:
+        return draft(self.state, self.actor, repository.snapshot, build, body, stored=False)
 
     def _say(self, kind: str, build: str, text: str) -> None:
         self.tell(Event(kind, build, text))

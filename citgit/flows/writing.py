@@ -10,11 +10,11 @@ from citgit.flows.chains import descends, read_link
 from citgit.flows.folders import archived_tip
 from citgit.flows.state import Actor, Snapshot, State
 from citgit.interfaces import Answer, Entrusted, Journal, Oid, Pushed, Update
-from citgit.model.build import Build
+from citgit.model.build import Build, Link
 from citgit.model.names import Kind
-from citgit.model.record import Body, Seen
+from citgit.model.record import Body, Claim, RecordType, Seen
 from citgit.records import commit as commits
-from citgit.records.envelope import Parent, compose, parent_of
+from citgit.records.envelope import Parent, compose, parent_of, read_record
 from citgit.records.registry import BY_BODY
 from citgit.rules.ids import month_of
 
@@ -35,37 +35,57 @@ class Draft:
 
 def sign(
     state: State, actor: Actor, body: Body, *, ref: str, build: str, parent: Parent | None, repo: str, policy: str,
-    seen: Seen, tree: str = commits.EMPTY_TREE,
+    seen: Seen, tree: str = commits.EMPTY_TREE, stored: bool = True,
 ) -> Draft:  # fmt: skip
-    """A signed record, in the local store but not pushed. Raises BadRecord, BadSignature."""
+    """A signed record that is not pushed yet, in the local store unless only `push` is to put it there.
+
+    Raises:
+        BadRecord, BadSignature: it cannot be written, or not be signed.
+    """
     payload = compose(
         body, repo=repo, ref=ref, build=build, parent=parent, policy=policy, seen=seen, actor=actor.name,
         nonce=state.entropy.nonce(), time=state.clock.now(), tree=tree,
     )  # fmt: skip
     data = commits.signed(payload, actor.signer.sign(payload))
-    oid = state.objects.write("commit", data)
+    made = commits.parse(data)
+    if stored:
+        state.objects.write("commit", data)
+    # what this process signed itself it need not verify
+    key = " ".join(actor.signer.public_key.split()[:2])
+    link = state.links[made.oid] = Link(
+        oid=made.oid, sha256=made.sha256, parents=made.parents, tree=made.tree, key=key, record=read_record(made)
+    )
     return Draft(
-        ref=ref, old=parent.oid if parent else None, new=oid, data=data, kind=BY_BODY[type(body)].type.value,
-        parent=parent_of(data),
+        ref=ref, old=parent.oid if parent else None, new=made.oid, data=data, kind=BY_BODY[type(body)].type.value,
+        parent=_parent(link) or parent_of(data),
     )  # fmt: skip
 
 
-def draft(state: State, actor: Actor, snapshot: Snapshot, build: Build, body: Body) -> Draft:
-    """The next record of a build that was read."""
+def _parent(link: Link) -> Parent | None:
+    """What a record that follows must know of this one; None if it could not be read."""
+    if link.record is None:
+        return None
+    head = link.record.head
+    return Parent(oid=link.oid, sha256=link.sha256, seq=head.seq, policy=head.policy)
+
+
+def draft(state: State, actor: Actor, snapshot: Snapshot, build: Build, body: Body, *, stored: bool = True) -> Draft:
+    """The next record of a build that was read; as `sign`."""
     if build.broken or build.unsupported:
         raise Refused(f"cannot write to build {build.id}: {build.broken or build.unsupported}")
-    parent = parent_of(state.objects.read(build.tip)[1])
-    return follow(state, actor, snapshot, body, ref=build.ref, build=build.id, parent=parent)
+    parent = _parent(build.entries[-1].link) or parent_of(state.objects.read(build.tip)[1])
+    return follow(state, actor, snapshot, body, ref=build.ref, build=build.id, parent=parent, stored=stored)
 
 
 def follow(
-    state: State, actor: Actor, snapshot: Snapshot, body: Body, *, ref: str, build: str, parent: Parent | None
-) -> Draft:
+    state: State, actor: Actor, snapshot: Snapshot, body: Body, *, ref: str, build: str, parent: Parent | None,
+    stored: bool = True,
+) -> Draft:  # fmt: skip
     """The next record of any chain, citing the policy in force."""
     chain = snapshot.policies
     return sign(
         state, actor, body, ref=ref, build=build, parent=parent, repo=chain.repo, policy=chain.tip.oid,
-        seen=_seen(state, snapshot, ref, build),
+        seen=_seen(state, snapshot, ref, build), stored=stored,
     )  # fmt: skip
 
 
@@ -121,7 +141,10 @@ def complain(pushed: Pushed) -> None:
 
 
 def push(state: State, actor: Actor, drafts: Sequence[Draft]) -> list[Pushed]:
-    """Journals, pushes, and finds out what became of lost answers. Answers UNKNOWN stay in the journal."""
+    """Stores, journals, pushes, and finds out about lost answers. Answers UNKNOWN stay in the journal."""
+    with state.objects.group():
+        for one in drafts:
+            state.objects.write("commit", one.data)
     actor.journal.add(
         *(Entrusted(ref=one.ref, old=one.old, new=one.new, commits=(one.data,), kind=one.kind) for one in drafts)
     )
@@ -164,6 +187,14 @@ def resend(
         doubtful = {pushed.update.ref for pushed in answers if pushed.answer is Answer.UNKNOWN}
         waiting = [entry for entry in waiting if entry not in batch and entry.ref not in doubtful]
     return found
+
+
+def is_wanted(state: State, entry: Entrusted) -> bool:
+    """Whether an agent's record should still be pushed: what rests on an observation of back then is decided anew."""
+    if entry.kind == RecordType.CLAIM.value:
+        record = read_link(state, entry.new).record
+        return record is not None and isinstance(record.body, Claim) and record.body.takeover is None
+    return entry.kind not in (RecordType.LOST.value, RecordType.EXPIRED.value, "archive")
 
 
 def _again(state: State, batch: Sequence[Entrusted], wanted: Callable[[Entrusted], bool]) -> list[Pushed]:

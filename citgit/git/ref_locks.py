@@ -23,9 +23,9 @@ class Locks:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._marker: tuple[int, Path, int] | None = None
+        self._marker: tuple[int, str, int] | None = None
 
-    def take(self, path: Path, patience: float = 1.0) -> None:
+    def take(self, path: str, patience: float = 1.0) -> None:
         """Makes `path`, in a folder that exists, or waits for it. Raises FileExistsError after `patience` seconds."""
         marker = self._own_marker()
         until, step = time.monotonic() + patience, 0
@@ -41,24 +41,24 @@ class Locks:
                 time.sleep(_STEPS[min(step, len(_STEPS) - 1)])
                 step += 1
 
-    def release(self, path: Path) -> None:
+    def release(self, path: str) -> None:
         """Gives a lock back."""
         with contextlib.suppress(FileNotFoundError):
-            path.unlink()
+            os.unlink(path)
 
-    def scratch(self) -> tuple[int, Path]:
+    def scratch(self) -> tuple[int, str]:
         """A new file to be renamed into the repository once it is whole. Raises OSError."""
-        path = self.directory / f"new.{secrets.token_hex(8)}"
+        path = f"{self.directory}/new.{secrets.token_hex(8)}"
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), path
 
-    def _own_marker(self) -> Path:
-        if self._marker is not None and self._marker[2] == os.getpid() and self._marker[1].exists():
+    def _own_marker(self) -> str:
+        if self._marker is not None and self._marker[2] == os.getpid() and os.path.exists(self._marker[1]):
             return self._marker[1]
         if self._marker is not None and self._marker[2] == os.getpid():
             os.close(self._marker[0])
         self.directory.mkdir(exist_ok=True)
         self._sweep()
-        path = self.directory / f"alive.{os.getpid()}.{secrets.token_hex(4)}"
+        path = f"{self.directory}/alive.{os.getpid()}.{secrets.token_hex(4)}"
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         fcntl.flock(handle, fcntl.LOCK_EX)
         os.write(handle, _TEXT)
@@ -70,19 +70,19 @@ class Locks:
         for path in self.directory.iterdir():
             with contextlib.suppress(OSError):
                 if path.name.startswith("alive."):
-                    _is_stale(path)
+                    _is_stale(str(path))
                 elif time.time() - path.stat().st_mtime > 3600:
                     path.unlink()
 
     def __del__(self) -> None:
         if self._marker is not None and self._marker[2] == os.getpid():
             with contextlib.suppress(OSError):
-                self._marker[1].unlink()
+                os.unlink(self._marker[1])
             with contextlib.suppress(OSError):
                 os.close(self._marker[0])
 
 
-def _is_stale(path: Path) -> bool:
+def _is_stale(path: str) -> bool:
     """Whether the lock is gone, or was left by a dead citgit and is removed now."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)

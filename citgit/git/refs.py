@@ -33,6 +33,7 @@ class RefFiles:
 
     def __init__(self, place: Path, root: str) -> None:
         self._place = place
+        self._base = f"{place}/"
         self._root = root
         self._locks = Locks(place / "cit-locks")
         self._loose: dict[str, tuple[_Signature, Oid | None]] = {}
@@ -71,7 +72,7 @@ class RefFiles:
         try:
             if packed:
                 # or a `git pack-refs` that has read the old value would bring it back
-                self._locks.take(self._place / "packed-refs.lock")
+                self._locks.take(self._base + "packed-refs.lock")
             for update in updates:
                 if refused := self._lock(update):
                     answers[update.ref] = refused
@@ -96,19 +97,18 @@ class RefFiles:
             for update in held:
                 self._locks.release(self._lock_path(update.ref))
             if packed:
-                self._locks.release(self._place / "packed-refs.lock")
+                self._locks.release(self._base + "packed-refs.lock")
         return [answers[update.ref] for update in updates]
 
     # -- one ref ----------------------------------------------------------------------------------------
 
-    def _path(self, ref: str) -> Path:
-        if not ref.startswith(self._root) or _BAD.search(ref) or "\n" in ref:
+    def _path(self, ref: str) -> str:
+        if not ref.startswith(self._root) or _BAD.search(ref):
             raise Bug(f"not a ref under {self._root!r}: {ref[:200]!a}")
-        return self._place / ref
+        return self._base + ref
 
-    def _lock_path(self, ref: str) -> Path:
-        path = self._path(ref)
-        return path.with_name(path.name + ".lock")
+    def _lock_path(self, ref: str) -> str:
+        return f"{self._path(ref)}.lock"
 
     def _lock(self, update: Update) -> Pushed | None:
         """Locks the ref; what to answer if that cannot be."""
@@ -119,11 +119,12 @@ class RefFiles:
                 return None
             except FileNotFoundError:
                 # git removes folders that have become empty, now or between the next two lines
+                folder = os.path.dirname(path)
                 with contextlib.suppress(FileNotFoundError, FileExistsError, NotADirectoryError):
-                    path.parent.mkdir(parents=True)
-                if not path.parent.is_dir() and update.new is None:
+                    os.makedirs(folder)
+                if not os.path.isdir(folder) and update.new is None:
                     return Pushed(update, Answer.STALE, "remote ref does not exist")
-                if any(parent.is_file() for parent in path.parents if len(parent.parts) > len(self._place.parts)):
+                if any(os.path.isfile(self._base + above) for above in _above(update.ref)):
                     return Pushed(update, Answer.DENIED, f"cannot create '{update.ref}': a ref is in the way")
             except NotADirectoryError:
                 stale = update.old is not None
@@ -152,16 +153,14 @@ class RefFiles:
 
     def _in_the_way(self, ref: str) -> bool:
         """Whether a packed ref or a folder with refs has the place; a loose one would have prevented the lock."""
-        parts = ref.split("/")
-        above = {"/".join(parts[:count]) for count in range(3, len(parts))}
         packed = self._packed_refs()
-        if any(other in packed and self.read(other) for other in above):
+        if any(other in packed and self.read(other) for other in _above(ref)):
             return True
         if any(other.startswith(ref + "/") for other in packed):
             return True
-        return (self._place / ref).is_dir() and bool(self.under(ref + "/"))
+        return os.path.isdir(self._base + ref) and bool(self.under(ref + "/"))
 
-    def _write(self, updates: Sequence[Update], answers: dict[str, Pushed], *, sync: bool) -> set[Path]:
+    def _write(self, updates: Sequence[Update], answers: dict[str, Pushed], *, sync: bool) -> set[str]:
         """Writes the new values; the folders that must be synced."""
         scratches = []
         for update in updates:
@@ -173,40 +172,40 @@ class RefFiles:
             finally:
                 os.close(handle)
             scratches.append((update, path))
-        folders: set[Path] = set()
+        folders: set[str] = set()
         for update, scratch in scratches:
             target = self._path(update.ref)
             try:
-                if target.is_dir():
+                if os.path.isdir(target):
                     _remove_empty(target)
                 os.rename(scratch, target)
             except OSError as error:
-                if not isinstance(error, IsADirectoryError) and target.parent.is_dir() and not target.is_dir():
+                os.unlink(scratch)
+                if not isinstance(error, IsADirectoryError) and not os.path.isdir(target):
                     raise
-                scratch.unlink(missing_ok=True)
                 answers[update.ref] = Pushed(update, Answer.DENIED, f"cannot create '{update.ref}': {error.strerror}")
                 continue
-            folders.add(target.parent)
+            folders.add(os.path.dirname(target))
             answers[update.ref] = Pushed(update, Answer.DONE)
         return folders
 
-    def _remove(self, updates: Sequence[Update], answers: dict[str, Pushed]) -> set[Path]:
+    def _remove(self, updates: Sequence[Update], answers: dict[str, Pushed]) -> set[str]:
         """Deletes refs; the folders that must be synced."""
         gone = {update.ref for update in updates}
         if gone & self._packed_refs().keys():
             self._repack(gone)
         for update in updates:
             with contextlib.suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
-                self._path(update.ref).unlink()
+                os.unlink(self._path(update.ref))
             self._loose.pop(update.ref, None)
             answers[update.ref] = Pushed(update, Answer.DONE)
-        return {self._path(ref).parent for ref in gone}
+        return {os.path.dirname(self._path(ref)) for ref in gone}
 
     # -- packed refs ------------------------------------------------------------------------------------
 
     def _packed_refs(self) -> dict[str, Oid]:
         """Those under the root, by name."""
-        path = self._place / "packed-refs"
+        path = self._base + "packed-refs"
         try:
             signature = _signature(os.stat(path))
         except FileNotFoundError:
@@ -245,11 +244,11 @@ class RefFiles:
 
     # -- loose refs -------------------------------------------------------------------------------------
 
-    def _loose_value(self, ref: str) -> Oid | None:
+    def _loose_value(self, ref: str, path: str = "", about: os.stat_result | None = None) -> Oid | None:
         """The value of a loose ref, read only if the file has changed; None if there is none that is whole."""
-        path = self._place / ref
+        path = path or self._base + ref
         try:
-            signature = _signature(os.stat(path, follow_symlinks=False))
+            signature = _signature(about or os.stat(path, follow_symlinks=False))
             known = self._loose.get(ref)
             if known is not None and known[0] == signature:
                 return known[1]
@@ -272,15 +271,16 @@ class RefFiles:
 
     def _walk(self, folder: str) -> Iterator[tuple[str, Oid | None]]:
         try:
-            entries = list(os.scandir(self._place / folder))
+            entries = list(os.scandir(self._base + folder))
         except (FileNotFoundError, NotADirectoryError):
             return
         for entry in entries:
             ref = f"{folder}/{entry.name}"
             if entry.is_dir(follow_symlinks=False):
                 yield from self._walk(ref)
-            elif not _BAD.search(ref):
-                yield ref, self._loose_value(ref)
+            elif not _BAD.search(entry.name):
+                with contextlib.suppress(FileNotFoundError):
+                    yield ref, self._loose_value(ref, entry.path, entry.stat(follow_symlinks=False))
 
 
 def _signature(about: os.stat_result) -> _Signature:
@@ -292,7 +292,13 @@ def _is_settled(about: os.stat_result) -> bool:
     return time.time_ns() - about.st_ctime_ns > _SETTLED_NS
 
 
-def _remove_empty(folder: Path) -> None:
+def _above(ref: str) -> list[str]:
+    """The names that cannot be refs beside this one, because it is below them."""
+    parts = ref.split("/")
+    return ["/".join(parts[:count]) for count in range(3, len(parts))]
+
+
+def _remove_empty(folder: str) -> None:
     """Removes folders without a single file below `folder`. Raises OSError if there is one."""
     for place, _, _ in os.walk(folder, topdown=False):
         os.rmdir(place)

@@ -23,6 +23,7 @@ def step(worker: Worker, repository: Repository, options: argparse.Namespace) ->
     before = set(worker.actor.journal.claims())
     worker.slots = len(worker.workshop.running()) + 1
     worker.do_claim(repository)
+    worker.flush()
     new = worker.actor.journal.claims() - before
     for build in Repository(worker.state, poll(worker.state)).active():
         if build.held and build.held.claim in new:

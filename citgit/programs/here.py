@@ -7,7 +7,7 @@ from collections.abc import Callable
 import click
 
 from citgit.errors import NotFound
-from citgit.flows.worker import Event
+from citgit.flows.telling import Event
 from citgit.flows.writing import Draft, drafted
 from citgit.model.names import HERE
 from citgit.model.record import Advert, Body, Request

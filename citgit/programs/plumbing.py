@@ -11,7 +11,8 @@ from citgit.errors import CitError
 from citgit.flows.builds import Repository
 from citgit.flows.policies import fetch_policies
 from citgit.flows.poll import poll
-from citgit.flows.worker import Event, Worker
+from citgit.flows.telling import Event
+from citgit.flows.worker import Worker
 from citgit.model.names import name
 from citgit.programs.cit import report
 from citgit.wiring.clone import data_dir

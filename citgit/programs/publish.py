@@ -14,6 +14,7 @@ from citgit.programs.plumbing import main as run
 def step(worker: Worker, repository: Repository, options: argparse.Namespace) -> int:
     """One step."""
     worker.do_publish(repository)
+    worker.flush()
     worker.do_settle(repository)
     return 0
 

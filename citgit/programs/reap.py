@@ -21,6 +21,7 @@ def step(worker: Worker, repository: Repository, options: argparse.Namespace) ->
     until = worker.state.clock.monotonic() + 2.5 * ttl
     while worker.state.clock.monotonic() < until:
         worker.do_reap(Repository(worker.state, poll(worker.state)))
+        worker.flush()
         worker.state.clock.sleep(1.0)
     return 0
 

@@ -17,7 +17,8 @@ from citgit.flows.enqueue import Change, enqueue_push, supersede_older
 from citgit.flows.policies import fetch_policies
 from citgit.flows.poll import poll, remembered
 from citgit.flows.state import State
-from citgit.flows.worker import Event, Worker
+from citgit.flows.telling import Event
+from citgit.flows.worker import Worker
 from citgit.model.names import DEFAULT_ROOT, name
 from citgit.model.team import Team
 from citgit.model.units import parse_size
@@ -27,6 +28,9 @@ from citgit.wiring.clone import data_dir, open_clone
 from citgit.wiring.keys import age_key, ensure_key, named_actor, signer_for
 from citgit.wiring.upkeep import Upkeep
 from citgit.wiring.worker import BranchTrigger, branch_door, lock, node_state, open_worker, wake, worker_home
+
+# Seconds after which branches are looked at although nobody told of a push.
+_DOOR = 30.0
 
 
 @click.command("worker", epilog="Example: cit worker --agent lab1 --slots 2")
@@ -85,13 +89,14 @@ def serve(worker: Worker, place: Path, *, doors: bool, once: bool, interval: flo
         signal.signal(number, lambda got, frame: _leave(leaving, got, frame))
     door = branch_door(worker, place)
     waker = wake(worker)
-    pause, told = LEAST, Told(worker.tell)
+    pause, told, due = LEAST, Told(worker.tell), 0.0
     upkeep = Upkeep(place, worker.url)
     worker.tell = told
     worker.tell(Event("serving", "", f"{worker.actor.name} on pools {', '.join(worker.pools)}"))
     while not leaving:
-        if doors:
+        if doors and (waker.pushed() or worker.state.clock.monotonic() >= due):
             look(worker, door)
+            due = worker.state.clock.monotonic() + _DOOR
         try:
             worker.turn()
         except Dismissed:
@@ -107,7 +112,10 @@ def serve(worker: Worker, place: Path, *, doors: bool, once: bool, interval: flo
         upkeep.turn(worker.state.clock.monotonic(), idle=not worker.workshop.running())
         pause = next_pause(pause, worker.limits, active=told.news(), holding=bool(worker.workshop.running()))
         chance = worker.state.entropy.uniform(0, 1)
-        waker.wait(interval or jittered(pause, chance), lambda: bool(leaving) or ended(worker))
+        waker.wait(
+            min(interval or jittered(pause, chance), worker.patience()), lambda: bool(leaving) or ended(worker),
+            busy=lambda: bool(worker.workshop.running()), ends=worker.workshop.descriptors, own=worker.quiet,
+        )  # fmt: skip
 
 
 class Told:
@@ -141,7 +149,7 @@ def _team(state: State) -> Team:
 def ended(worker: Worker) -> bool:
     """Whether an attempt has ended; also captures times and enforces limits."""
     # every one is asked, not only up to the first that ended: asking is what enforces limits
-    answers = [worker.has_ended(claim, build) for claim, build in worker.workshop.running().items()]
+    answers = [worker.attempts.poll(claim, build) is not None for claim, build in worker.workshop.running().items()]
     return any(answers)
 
 

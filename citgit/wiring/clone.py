@@ -180,12 +180,12 @@ def client_state(
     """A client of the state repository at `url` whose objects and memory are in `git_dir`.
 
     `key` names the signing key; it, or the age identity beside it, opens what private builds hide.
-    `kept`: one that stays, for whom a channel of its own pays.
+    `kept`: one that stays, for whom a channel of its own pays, and whose memory is read once.
     """
     objects, remote = state_host(git_dir, url, refs.root, kept=kept)
     known = pinned or setting(git_dir, "citgit.root")
     return State(
-        refs=refs, objects=objects, remote=remote, tips=GitTips(git_dir, refs.root),
+        refs=refs, objects=objects, remote=remote, tips=GitTips(git_dir, refs.root, alone=kept),
         verifier=SshVerifier(), clock=SystemClock(), entropy=SystemEntropy(),
         vault=AgeVault([key, age_file(key)] if key else []), pinned=known,
         learned=lambda chain: learn(git_dir, url, chain, known),

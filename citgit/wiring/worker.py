@@ -19,7 +19,9 @@ from citgit.executors.environment import Place, Subject, environment
 from citgit.executors.split import split_environment
 from citgit.flows.enqueue import Doors
 from citgit.flows.state import Actor, State
-from citgit.flows.worker import Event, Worker
+from citgit.flows.telling import Event
+from citgit.flows.worker import Worker
+from citgit.git.embedded import place_of
 from citgit.git.journal import FileJournal
 from citgit.interfaces import Executor, Signer
 from citgit.keys.age import age_file
@@ -50,7 +52,8 @@ def node_state(
 ) -> State:
     """A client of the state repository at `url` whose objects and memory are below `home`, made if missing.
 
-    `key` opens what private builds hide. `kept`: one that stays, for whom a channel of its own pays.
+    `key` opens what private builds hide. `kept`: one that stays: a channel of its own pays, and its
+    memory is read once.
     """
     return client_state(own_store(home), url, Refs(root), pinned=pinned, key=key, kept=kept)
 
@@ -63,7 +66,7 @@ def branch_door(worker: Worker, home: Path) -> BranchTrigger:
 def wake(worker: Worker) -> Wake:
     """What wakes the worker before its next poll is due."""
     remote = worker.state.remote
-    return Wake(worker.url, remote if isinstance(remote, ChannelRemote) else None)
+    return Wake(place_of(worker.url), remote if isinstance(remote, ChannelRemote) else None)
 
 
 def executors(hidden: Sequence[Path] = ()) -> dict[str, Executor]:

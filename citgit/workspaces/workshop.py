@@ -8,7 +8,6 @@ HOME/by-name/<job>@<branch>  a link to the newest workspace of the job, for peop
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import socket
 from collections.abc import Callable, Mapping, Sequence
@@ -96,6 +95,7 @@ class NodeWorkshop:
         self._node = node or socket.gethostname()
         self._begun: set[Oid] = set()
         self._reserve = reserve or Reserve(home)
+        self._running: dict[Oid, str] | None = None
         for part in ("attempts", "workspaces", "by-name"):
             (home / part).mkdir(parents=True, exist_ok=True, mode=0o700)
 
@@ -120,24 +120,28 @@ class NodeWorkshop:
             except NotFound:
                 attempt = Attempt(build=build, claim=claim, request=request, number=claimed.attempt, own=own)
                 _save(directory / "attempt.json", attempt)
+            self.running()
+            if self._running is not None:
+                self._running[claim] = attempt.build
             self._begin(directory, attempt, inputs)
         return f"{self._node}:{directory}"
 
     def _begin(self, directory: Path, attempt: Attempt, inputs: Callable[[], Sequence[Input]]) -> None:
         try:
-            if not attempt.error and not (directory / "result.json").exists():
+            if not attempt.error and _kept(directory / "result.json", Result) is None:
                 self._plan_and_start(directory, attempt, inputs)
         except CitError as error:
             _save(directory / "attempt.json", msgspec.structs.replace(attempt, error=error.message))
         self._begun.add(attempt.claim)
 
     def _plan_and_start(self, directory: Path, attempt: Attempt, inputs: Callable[[], Sequence[Input]]) -> None:
-        if not (directory / "plan.json").exists():
+        plan = _kept(directory / "plan.json", Plan)
+        if plan is None:
             if brought := tuple(inputs()):
                 attempt = msgspec.structs.replace(attempt, inputs=brought)
                 _save(directory / "attempt.json", attempt)
-            _save(directory / "plan.json", self._plan(directory, attempt))
-        plan = _load(directory / "plan.json", Plan)
+            plan = self._plan(directory, attempt)
+            _save(directory / "plan.json", plan)
         if plan.executor in self._executors:
             self._executors[plan.executor].start(plan)
 
@@ -153,8 +157,8 @@ class NodeWorkshop:
     def poll(self, claim: Oid) -> Result | None:
         """None while the attempt runs, or waits to be started; its result, kept on disk, once it has ended."""
         directory = self._directory(claim)
-        if (directory / "result.json").exists():
-            return _load(directory / "result.json", Result)
+        if result := _kept(directory / "result.json", Result):
+            return result
         attempt = _load(directory / "attempt.json", Attempt)
         if attempt.error:
             return self._keep(directory, Result(claim=claim, outcome=Outcome.ERRORED, reason=attempt.error))
@@ -184,14 +188,19 @@ class NodeWorkshop:
             plan = _load(directory / "plan.json", Plan)
             self._executors[plan.executor].stop(plan, why)
 
+    def descriptors(self) -> list[int]:
+        """Descriptors that are readable once an attempt may have ended."""
+        return [one for executor in self._executors.values() for one in executor.descriptors()]
+
     def running(self) -> dict[Oid, str]:
-        """The attempts whose results are not published, by claim."""
-        found = {}
-        for directory in sorted((self.home / "attempts").iterdir()):
-            if is_oid(directory.name) and not (directory / CLEAN).exists():
-                with contextlib.suppress(NotFound):
-                    found[directory.name] = _load(directory / "attempt.json", Attempt).build
-        return found
+        """The attempts whose results are not published, by claim; those of an earlier worker are found once."""
+        if self._running is None:
+            self._running = {}
+            for directory in sorted((self.home / "attempts").iterdir()):
+                if is_oid(directory.name) and not (directory / CLEAN).exists():
+                    with contextlib.suppress(NotFound):
+                        self._running[directory.name] = _load(directory / "attempt.json", Attempt).build
+        return dict(self._running)
 
     def finish(self, claim: Oid) -> None:
         """The result is published: the attempt's files stay until they are tidied away."""
@@ -204,6 +213,9 @@ class NodeWorkshop:
                 executor.clean(plan)
         (directory / CLEAN).touch()
         self._begun.discard(claim)
+        self.running()
+        if self._running is not None:
+            self._running.pop(claim, None)
 
     # ---------------------------------------------------------------------------------------------------
 
@@ -314,16 +326,23 @@ def _size(path: Path) -> int:
 
 
 def _save(path: Path, value: msgspec.Struct) -> None:
+    """Whole or not there for whoever looks. Not synced: what must outlive a power cut is in the journal, and nothing
+    of an attempt runs any more after one; a file that it cut off is as good as none."""
     scratch = path.with_suffix(".new")
-    with open(scratch, "wb") as file:
-        file.write(msgspec.json.encode(value))
-        file.flush()
-        os.fsync(file.fileno())
+    scratch.write_bytes(msgspec.json.encode(value))
     scratch.rename(path)
 
 
-def _load(path: Path, kind: type[T]) -> T:
+def _kept(path: Path, kind: type[T]) -> T | None:
+    """What was saved; None if nothing was, or not all of it."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
-    except (FileNotFoundError, msgspec.DecodeError) as error:
-        raise NotFound(f"cannot read {str(path)!r}: {error}") from None
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+
+
+def _load(path: Path, kind: type[T]) -> T:
+    found = _kept(path, kind)
+    if found is None:
+        raise NotFound(f"cannot read {str(path)!r}: it is not there, or not whole")
+    return found

@@ -70,7 +70,7 @@ def wrap_worker(strike: Strike) -> None:
         shop: Any = made.workshop
         shop._sources = steps.wrapped("sources", shop._sources)
         shop._executors = {name: steps.wrapped("executor", each) for name, each in shop._executors.items()}
-        made.workshop = steps.wrapped("workshop", shop)
+        made.workshop = made.attempts.workshop = steps.wrapped("workshop", shop)
         made.doors = replace(made.doors, sources=steps.wrapped("door", made.doors.sources))
         return made
 

@@ -136,8 +136,8 @@ def test_lock_of_the_dead_is_no_obstacle(host: Path) -> None:
     child = os.fork()
     if child == 0:
         locks = RefFiles(host, "refs/cit/")._locks
-        locks.take(host / f"{ONE}.lock")
-        locks.take(host / "packed-refs.lock")
+        locks.take(f"{host}/{ONE}.lock")
+        locks.take(f"{host}/packed-refs.lock")
         os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(child, 0)
     assert (host / f"{ONE}.lock").exists()
@@ -157,10 +157,10 @@ def test_lock_of_git_is_respected(host: Path) -> None:
     assert f"{ONE}.lock" in stuck.message
     (host / f"{ONE}.lock").unlink()
     held = RefFiles(host, "refs/cit/")._locks
-    held.take(host / f"{ONE}.lock")
+    held.take(f"{host}/{ONE}.lock")
     assert first.push(ONE, None, root) is Answer.UNKNOWN
     assert must(["pack-refs", "--all"], git_dir=host, doing="pack").status == 0
-    held.release(host / f"{ONE}.lock")
+    held.release(f"{host}/{ONE}.lock")
     assert first.push(ONE, None, root) is Answer.DONE
 
 

@@ -57,6 +57,7 @@ def _claim_and_build(world: World, node: Node) -> None:
     before = node.actor.journal.claims()
     first.slots = len(node.attempts.running()) + 1
     first.do_claim(repository)
+    first.flush()
     new = node.actor.journal.claims() - before
     second = _step(world, node)
     for build in Repository(second.state, poll(second.state)).active():
@@ -71,6 +72,7 @@ def _publish_and_archive(world: World, node: Node) -> None:
     made = _step(world, node)
     repository, held = _look(made)
     made.do_publish(repository)
+    made.flush()
     made.do_settle(repository)
     if held:
         return
@@ -87,6 +89,7 @@ def _reap(world: World, node: Node) -> None:
     until = made.state.clock.monotonic() + 2.5 * world.ttl
     while made.state.clock.monotonic() < until:
         made.do_reap(Repository(made.state, poll(made.state)))
+        made.flush()
 
 
 def _look(made: Worker) -> tuple[Repository, bool]:

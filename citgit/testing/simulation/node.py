@@ -78,6 +78,10 @@ class Attempts:
         """Ends at the next poll."""
         self.left[claim] = 0
 
+    def descriptors(self) -> tuple[int, ...]:
+        """Nothing here wakes anybody."""
+        return ()
+
     def running(self) -> dict[Oid, str]:
         """What is not published."""
         return {claim: build for claim, build in self.builds.items() if claim not in self.done}
