@@ -32,8 +32,19 @@ executor = "process"
 
 [job.tell]
 command = ["sh", "-c", "echo >told"]
-directory = "."
 [job.tell.place]
+executor = "process"
+
+[job.flood]
+command = ["dd", "if=/dev/zero", "bs=1M", "count=1024", "status=none"]
+[job.flood.place]
+executor = "process"
+[job.flood.limits]
+output = "2 GiB"
+
+[job.drip]
+command = ["sh", "-c", "for i in $(seq 60); do dd if=/dev/zero bs=1M count=1 status=none; sleep 0.1; done"]
+[job.drip.place]
 executor = "process"
 """
 
@@ -133,10 +144,10 @@ class Worker:
         self._deadline()
         self.await_events("serving", 1)
 
-    def await_events(self, kind: str, count: int) -> None:
-        """Reads until so many events of a kind have come. Raises RuntimeError if the worker ends first."""
+    def await_events(self, kind: str, count: int) -> str:
+        """Reads until so many events of a kind have come; the words of the last. Raises RuntimeError."""
         assert self.process.stdout is not None
-        left = count
+        left, event = count, {"text": ""}
         while left:
             line = self.process.stdout.readline()
             if not line:
@@ -146,6 +157,7 @@ class Worker:
             left -= event["event"] == kind
             if event["event"] == "error":
                 print("worker:", event, file=sys.stderr)
+        return str(event["text"])
 
     def pause(self) -> None:
         """Stops it where it is."""
@@ -190,6 +202,12 @@ def stage() -> Iterator[Stage]:
             if not top.exists():
                 break
             time.sleep(0.1)
+
+
+def cpu_seconds(pid: int) -> float:
+    """What a process has used so far, without its children."""
+    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def median(values: list[float]) -> float:

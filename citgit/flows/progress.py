@@ -20,6 +20,10 @@ class Unsaid:
         """An attempt was started."""
         self.waiting[claim] = now + _AFTER, where
 
+    def where(self, claim: Oid) -> str:
+        """Where an attempt runs, if that was not said yet."""
+        return self.waiting[claim][1] if claim in self.waiting else ""
+
     def due(self, now: float, running: Container[Oid], ended: Container[Oid]) -> list[tuple[Oid, str]]:
         """Those of which it is to be said now; they are not told again."""
         self.waiting = {claim: one for claim, one in self.waiting.items() if claim in running and claim not in ended}

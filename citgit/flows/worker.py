@@ -180,6 +180,8 @@ class Worker:
                 continue
             if build.ref in self.doubtful:
                 continue
+            if not result.log.where and (where := self.unsaid.where(oid)):
+                result = msgspec.structs.replace(result, log=msgspec.structs.replace(result.log, where=f"{where}/log"))
             gone = stop_reason(repository.snapshot.policies.tip, build.owner, build.principal)
             if gone and result.outcome is not Outcome.PASSED:
                 result = msgspec.structs.replace(result, outcome=Outcome.CANCELLED, reason=f"stopped: {gone}")

@@ -10,7 +10,7 @@ from citgit.flows.builds import Repository
 from citgit.flows.control import outcome_text
 from citgit.flows.poll import poll
 from citgit.model.build import Build
-from citgit.model.record import Outcome, Progress
+from citgit.model.record import Outcome, Progress, Result
 from citgit.rules.judge import promises_of
 from citgit.wiring import logs
 from citgit.wiring.clone import Clone
@@ -88,8 +88,11 @@ class Follower:
     def _places(self, build: Build | None) -> list[Path]:
         for entry in reversed(build.entries) if build else []:
             body = entry.link.record.body if entry.link.record and not entry.void else None
-            if isinstance(body, Progress) and body.where:
-                log = Path(body.where.partition(":")[2]) / "log"
+            # of a short build only the result tells where it was
+            where = body.log.where if isinstance(body, Result) else ""
+            where = f"{body.where}/log" if isinstance(body, Progress) and body.where else where
+            if where:
+                log = Path(where.partition(":")[2])
                 return [log] if log.is_dir() else []
         return []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 
 from citgit.interfaces import Entry, Objects, Oid
 
@@ -33,6 +34,10 @@ class CountingObjects:
     def write(self, kind: str, data: bytes) -> Oid:
         """As the store."""
         return self._objects.write(kind, data)
+
+    def group(self) -> AbstractContextManager[None]:
+        """As the store."""
+        return self._objects.group()
 
     def tree(self, oid: Oid) -> list[Entry]:
         """As the store, counted."""
