@@ -2,6 +2,7 @@
 # make test   what CI runs: lint, format, types, tests
 # make heavy  the tests that are too slow for every change; CI runs them too
 # make soak   the whole campaigns of faults, for hours: what docs/reliability.md reports
+# make bench  measures this machine: one JSON document, figures of citgit and what they are held against
 # make lock   pins anew what pyproject.toml asks for, with hashes and without index addresses
 
 PYTHON ?= $(shell for python in python3.11 python3; do $$python -c '' 2>/dev/null && echo $$python && break; done)
@@ -10,14 +11,14 @@ TRACES ?= 100000
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test heavy soak lock clean
+.PHONY: demo test heavy soak bench lock clean
 
 demo: $(INSTALLED)
 	$(BIN)/cit demo
 
 test: $(INSTALLED)
-	$(BIN)/ruff check citgit tests
-	$(BIN)/ruff format --check citgit tests
+	$(BIN)/ruff check citgit tests bench
+	$(BIN)/ruff format --check citgit tests bench
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 -m "not heavy and not soak"
 
@@ -27,6 +28,9 @@ heavy: $(INSTALLED)
 soak: $(INSTALLED)
 	$(BIN)/python -m citgit.testing.simulation --count $(TRACES) --json
 	CIT_ROUNDS=20 CIT_PATIENCE=600 $(BIN)/pytest -n 2 tests/faults
+
+bench: $(INSTALLED)
+	$(BIN)/python -m bench
 
 # The lock holds the build backend too, so nothing is fetched that has no hash.
 $(INSTALLED): requirements.lock pyproject.toml
