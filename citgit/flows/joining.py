@@ -96,6 +96,8 @@ def join(state: State, branches: Remote, signer: Signer, token: Signer, who: str
     tip = branches.fetch([ref]).get(ref)
     if tip is None:
         raise NotFound(f"no invitation for {who!r} at {state.remote.url}", hint="ask for a new one")
+    if _parsed(state, tip).parents:
+        raise UsageError(f"the invitation of {who!r} is answered already", hint="an admin runs 'cit policy accept'")
     invited, _ = _invitation(state, chain, tip)
     if invited.token != token.public_key:
         raise Refused(f"the line is not for the invitation of {who!r}", hint="it was replaced by a newer one")

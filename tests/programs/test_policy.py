@@ -108,6 +108,7 @@ def test_an_invitation_is_for_who_has_the_line_and_counts_once(site: Site) -> No
     wrong = code[:-1] + ("0" if code[-1] != "0" else "1")
     assert "not for the invitation" in site.cit("eve", *line[:-2], url, wrong, "--into", "eve", at=".", ok=3)
     site.cit("ben", *line, "--into", "ben", at=".")
+    assert "answered already" in site.cit("ben", *line, "--into", "again", at=".", ok=2)
     answered = site.git("host", "rev-parse", "cit-join/ben").strip()
     # eve, who saw the branch, answers in ben's place
     site.git("host", "update-ref", "refs/heads/cit-join/ben", invited)
