@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from citgit.errors import UsageError
+from citgit.errors import Refused, UsageError
 from citgit.flows.state import Actor, State
 from citgit.git.journal import FileJournal
 from citgit.git.objects import common_dir, init_bare
@@ -105,8 +105,16 @@ def state_dir() -> Path:
 
 
 def own_store(home: Path) -> Path:
-    """A repository below `home` for records alone, made if missing."""
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """A repository below `home` for records alone, made if missing. Raises Refused if others may write there."""
+    for folder in (home.parent, home):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    found = home.stat()
+    if found.st_uid != os.geteuid() or found.st_mode & 0o022:
+        # git would run what another user's configuration names
+        raise Refused(
+            f"others may write in {str(home)!r}",
+            hint=f"use a folder of your own, or: chown {os.geteuid()} {home} && chmod go-w {home}",
+        )
     store = home / "state.git"
     if not (store / "HEAD").exists():
         init_bare(store, state_only=True)

@@ -14,7 +14,9 @@ from stage import ANNA, Stage, clone_of, export
 
 from citgit.config.read import read_cit, read_team
 from citgit.errors import BadConfig, BadName, BadRecord, CitError, UsageError
+from citgit.git.objects import init_bare
 from citgit.git.program import check_url
+from citgit.git.remote import GitRemote
 from citgit.git.trees import tree_bytes
 from citgit.interfaces import Entry
 from citgit.model import names
@@ -125,6 +127,19 @@ def test_addresses_are_neither_options_nor_programs() -> None:
     for evil in (one for one in HOSTILE if one.startswith("-") or "::" in one or not one or "\0" in one or "\n" in one):
         with pytest.raises(UsageError):
             check_url(evil)
+
+
+def test_no_address_is_read_as_an_option(tmp_path: Path) -> None:
+    """An address that is an option of git runs nothing, whatever checks it went through before: dashes stand first."""
+    canary = tmp_path / CANARY
+    init_bare(tmp_path / "a.git")
+    with pytest.raises(CitError):
+        GitRemote(tmp_path / "a.git", f"--upload-pack=touch {canary};").fetch(["refs/cit/policy"])
+    evil = GitRemote(tmp_path / "a.git", str(tmp_path))
+    evil._url = f"--upload-pack=touch {canary};"  # as if no check had been made
+    with pytest.raises(CitError):
+        evil.fetch(["refs/cit/policy"])
+    assert not canary.exists()
 
 
 def test_trees_hold_no_path(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 from chains import request
-from stage import ANNA, BEN, CARA, EVE, HOOK, LAB1, Stage
+from stage import ANNA, BEN, CARA, EVE, HOOK, LAB1, Stage, team
 
 from citgit.flows.builds import Repository
 from citgit.flows.enqueue import Change, Doors, create_promised, enqueue_push
@@ -16,6 +16,7 @@ from citgit.flows.poll import poll
 from citgit.interfaces import Revision
 from citgit.model.job import CitToml, Job, ResolvedJob, Trigger, Value
 from citgit.model.record import Cause, CauseKind, PinnedSource, Promise, Request
+from citgit.model.team import TriggerPrincipal
 from citgit.rules.ids import promise_id, trigger_digest, trigger_id
 from citgit.rules.judge import promises_of
 
@@ -122,6 +123,22 @@ def test_a_stolen_id_must_be_the_digest(stage: Stage) -> None:
     for build in (trigger_id(5, "ab" * 32), trigger_id(5, honest), stage.entropy.build_id()):
         ref = stage.refs.build("default", build)
         assert "digest" in str(stage.denied(ref, stage.record(ref, body, HOOK))), build
+
+
+def test_an_id_belongs_to_one_trigger(stage: Stage) -> None:
+    """Who speaks for another trigger cannot take the id of a push's build for it, with all else the same."""
+    build, _ = ask(Stage())
+    both = {name: TriggerPrincipal(keys=("@dev",)) for name in ("push", "nightly")}
+    stage.policy(team(trigger=both))
+    ask(stage, BEN)
+    ref = stage.refs.build("default", build)
+    body = stage.build(build).request
+    assert body is not None
+    del stage.host.refs[ref]
+    cause = msgspec.structs.replace(body.cause, principal="trigger:nightly")
+    stolen = stage.record(ref, msgspec.structs.replace(body, cause=cause), BEN)
+    assert "the digest is not that of the request" in str(stage.denied(ref, stolen))
+    assert stage.denied(ref, stage.record(ref, body, BEN)) is None
 
 
 def test_a_squatted_promise_is_created(stage: Stage) -> None:

@@ -1,0 +1,87 @@
+"""Each defence is needed: on a copy of the tree without it, the test that plays its threat fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mutations import Mutant, Patch, prove
+
+
+def without(name: str, test: str, file: str, old: str, new: str, *more: Patch) -> Mutant:
+    """The tree with `old` of a file replaced: then `test` (of tests/attacks, unless it says where) must fail."""
+    where = test if "/" in test.partition("::")[0] else f"attacks/{test}"
+    command = ("-m", "pytest", "-x", "-q", "-n", "0", "-m", "", f"tests/{where}")
+    return Mutant(name, (Patch(f"citgit/{file}", old, new), *more), command, where.split("::")[-1].partition("[")[0])
+
+
+POLICY_GROWS = """\
+    if update.old and not descends(state, update.new, update.old):
+        return Denied("fast-forward", f"policy"""
+FORGED = "test_forgeries.py::test_verify_shows_the_attack"
+MUTANTS = [
+    without(
+        "the compare-and-swap", "contract/test_remotes.py::TestGitOverAPath::test_stale_lease_changes_nothing",
+        "git/remote.py", "--force-with-lease={each.ref}:{each.old or ''}", "--force",
+    ),
+    without(
+        "the binding to the ref", f"{FORGED}[replay to another pool]",
+        "rules/place.py", "found = (head.repo, head.ref,", "found = (head.repo, ref,",
+    ),
+    without(
+        "the binding to the repository", f"{FORGED}[replay from another repository]",
+        "rules/place.py", "found = (head.repo,", "found = (repo,",
+    ),
+    without(
+        "the signature", "test_tampering.py::test_a_changed_byte_is_detected_in_each_of_a_hundred_records",
+        "keys/verify.py", "except InvalidSignature:\n", "except InvalidSignature:\n            return key\n",
+    ),
+    without(
+        "one text for one signature", "test_tampering.py::test_a_signature_has_one_text",
+        "keys/ssh_signature.py", "or lines != _wrapped(text)", "",
+    ),
+    without(
+        "the memory of tips", "test_forgeries.py::test_a_returning_reader_sees_what_is_gone[another valid tip]",
+        "flows/poll.py", "        if before is None or ", "        if True or before is None or ",
+    ),
+    without(
+        "policies that only follow", "test_admit.py::test_policy_is_never_deleted_nor_replaced",
+        "flows/admit.py", POLICY_GROWS, POLICY_GROWS.replace("update.old and", "False and"),
+    ),
+    without(
+        "the seal", "test_forgeries.py::test_an_honest_repository_is_good",
+        "rules/judge.py", "if _covers(policy, build, seq, case):\n", "if False:\n",
+    ),
+    without(
+        "the seal's end of waiting", "test_forgeries.py::test_cara_can_mend_a_stalled_build",
+        "rules/judge.py", "if any(_covers(one, build, seq, case) for one in chain.policies):", "if False:",
+    ),
+    without(
+        "the principal in a trigger's id", "test_squatting.py::test_an_id_belongs_to_one_trigger",
+        "rules/ids.py", '            "principal": principal,\n', "",
+    ),
+    without(
+        "the freeing of squatted ids", "test_squatting.py::test_a_squatted_trigger_id_is_freed",
+        "flows/enqueue.py", "        _clear(state, repository, [ref])\n", "",
+    ),
+    without(
+        "the dashes before an address", "test_names.py::test_no_address_is_read_as_an_option",
+        "git/remote.py", '[*_FETCH, "--", self._url, *specs]', "[*_FETCH, self._url, *specs]",
+        Patch("citgit/git/program.py", 'if not url or url.startswith("-") or', "if not url or"),
+    ),
+    without(
+        "the question whose judge it is", "test_hook.py::test_nobody_else_s_judge_is_believed",
+        "programs/verify_push.py", "if peer(channel) != os.geteuid():", "if False:",
+    ),
+    without(
+        "the agent's signature on its beats", f"{FORGED}[a forged beat]",
+        "rules/side_records.py", "if not speaks_for(judge or", "if False and not speaks_for(judge or",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "-"))
+def test_without_it_the_attack_succeeds(mutant: Mutant, tmp_path: Path) -> None:
+    """The attack's own test fails on a copy of the tree that lacks the defence."""
+    prove(mutant, tmp_path)
