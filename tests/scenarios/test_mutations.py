@@ -13,6 +13,8 @@ def simulation(profile: str, count: int) -> tuple[str, ...]:
     return (*SIMULATION, "--profile", profile, "--count", str(count), "--jobs", "1", "--failures", "1")
 
 
+_ADD = "    actor.journal.add(\n        *(Entrusted("
+
 MUTANTS = [
     Mutant(
         "the nonce",
@@ -32,6 +34,31 @@ MUTANTS = [
         "the archive check after a won claim",
         (Patch("citgit/flows/claims.py", "if finished_before(state, build):", "if False:"),),
         simulation("late", 400), "archived builds ran again",
+    ),
+    Mutant(
+        "the journal before the push",
+        (Patch("citgit/flows/writing.py", _ADD, _ADD.replace("actor.journal.add(", "str.format('x',")),),
+        simulation("mixed", 400), "pushed before it was journalled",
+    ),
+    Mutant(
+        "promises before the archive",
+        (Patch("citgit/flows/archive.py", " and _promises_exist(repository, build):", ":"),),
+        simulation("pipelines", 400), "promised build",
+    ),
+    Mutant(
+        "the memory of tips",
+        (
+            Patch(
+                "citgit/flows/poll.py", "known = {ref: tip for ref, tip in memory.items() if ref.startswith(prefixes)}",
+                "known: dict[str, Oid] = {}",
+            ),
+        ),
+        simulation("restore", 400), "is lost",
+    ),
+    Mutant(
+        "later policies and their seals",
+        (Patch("citgit/rules/judge.py", "case.chain.policies[cited + 1 :] if case.later else ()", "()"),),
+        simulation("revoke", 400), "counts after a policy dropped",
     ),
 ]  # fmt: skip
 

@@ -8,7 +8,7 @@ from citgit.flows.state import Snapshot, State
 from citgit.model.build import Build
 from citgit.model.record import Result
 from citgit.rules.judge import promises_of
-from citgit.testing.simulation.world import World
+from citgit.testing.simulation.world import WORKERS, World
 
 
 class Broken(AssertionError):
@@ -65,6 +65,12 @@ class Check:
         self.promise(
             world.restored or ran <= build.claims, f"build {build.id} ran {ran} times with {build.claims} claims"
         )
+        for entry in build.entries:
+            if world.dropped is None or entry.void or not entry.link.record:
+                continue
+            head, landed = entry.link.record.head, world.landed.get(entry.link.oid, -1)
+            late = head.actor == f"agent:{WORKERS[-1]}" and head.type != "request" and landed > world.dropped
+            self.promise(not late, f"build {build.id}: {head.type} of {head.actor} counts after a policy dropped it")
         for promise in promises_of(build):
             self.promise(promise.id in self.builds, f"promised build {promise.id} is lost")
 

@@ -187,21 +187,21 @@ def door(world: World, node: Node) -> Life:
 
 def interferer(world: World, node: Node) -> Life:
     """A maintainer who cancels, holds and re-orders some builds, and in the end lets go what is held."""
-    acts = [0, 0, 0, 0]
+    acts = [False] * 4 + [True] * world.profile.cancels
 
     def life() -> None:
         state, actor = world.client(node), node.actor
         while True:
-            for _ in range(6):
+            for _ in range(1 if acts and acts[-1] else 6):
                 world.switch()
             try:
                 resend(state, actor.journal)
                 repository = Repository(state, poll(state))
                 builds = [build for build in repository.active() if not build.is_final and not build.broken]
                 if acts and builds:
-                    acts.pop()
                     bodies: tuple[Body, ...] = (Cancel(), Pause(), Pause(), Priority(priority=5))
-                    control(state, actor, repository, world.source.choice(builds), world.source.choice(bodies))
+                    body = Cancel() if acts.pop() else world.source.choice(bodies)
+                    control(state, actor, repository, world.source.choice(builds), body)
                 elif not acts:
                     for build in builds:
                         if build.state == "paused":

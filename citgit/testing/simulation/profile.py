@@ -53,6 +53,8 @@ class Profile:
     archivers: int = 2
     doors: int = 2
     interferer: bool = True
+    cancels: int = 0
+    """Builds that the maintainer cancels as soon as they are seen, before doing anything else."""
 
     host_away: float = 0.3
     revoke: float = 0.15
@@ -73,6 +75,10 @@ PROFILES = {
             name="twins", aim="two nodes with one key in one second, long builds, short leases: one claim, one holder",
             faults=_faults(lost_answer=0.05), crash=0.01, freeze=0.02, times=(*[0] * 30, 60), ttls=(60,), length=30,
             workers=0, archivers=1, doors=0, interferer=False, host_away=0.0, revoke=0.0, restore=0.0,
+        ),
+        Profile(
+            name="pipelines", aim="builds that end before anybody created what they promise", cancels=6, workers=1,
+            small_programs=1, doors=1, requests=3, freeze=0.06, crash=0.01, host_away=0.0, revoke=0.0, restore=0.0,
         ),
         Profile(
             name="revoke", aim="a policy that drops an agent in the middle of its work", revoke=1.0, restore=0.0,

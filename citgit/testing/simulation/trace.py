@@ -129,7 +129,7 @@ class Trace:
         elif what == "restore":
             self.world.restore(self.backup)
         elif what == "revoke" and not self.world.wanted:
-            self.world.wanted, self.world.revoked = "revoke", True
+            self.world.wanted = "revoke"
         elif what == "push":
             self.world.branch.head = COMMITS[-1]
         elif what in ("away", "back"):

@@ -11,6 +11,7 @@ import greenlet
 
 from citgit.flows.enqueue import Doors
 from citgit.flows.folders import listed, tip_in
+from citgit.flows.policies import read_policies
 from citgit.flows.publishing import publish
 from citgit.flows.state import Actor, State
 from citgit.interfaces import Answer, Oid, Pushed, Update
@@ -96,7 +97,8 @@ class World:
     """What the admin is to do next: "restore", "release" or "revoke"."""
     idle: set[str] = field(default_factory=set)
     restored: bool = False
-    revoked: bool = False
+    dropped: int | None = None
+    """When a policy landed that drops the last worker."""
     asleep: set[str] = field(default_factory=set)
     landed: dict[Oid, int] = field(default_factory=dict)
     """When (in the host's log) a commit became the tip of its ref."""
@@ -224,6 +226,9 @@ class World:
             if answer is not Answer.DONE or update.new is None or place is None:
                 continue
             self.landed.setdefault(update.new, at)
+            if place.kind is Kind.POLICY and self.dropped is None:
+                team = read_policies(self.reader(), update.new).tip.team
+                self.dropped = None if WORKERS[-1] in team.agent else at
             if place.kind is Kind.ARCHIVE:
                 for build, tip in self.listing(update.new):
                     self.archived.setdefault(build, (at, tip))
