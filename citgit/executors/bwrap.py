@@ -18,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from citgit.executors import usage
 from citgit.executors.descendants import MARKER
 from citgit.executors.local import LocalExecutor, Wrapped, Wrapper
 from citgit.executors.log_writer import LogWriter
@@ -26,16 +27,18 @@ from citgit.model.plan import Plan, Probe
 _PROBE_S = 20
 _HIDDEN = ("/home", "/root", "/run", "/tmp", "/var/tmp", "/media", "/mnt")
 _SHIM_ENV = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
-_ARGUMENTS_FD, _STATUS_FD = 6, 7
+_TIMES_FD, _ARGUMENTS_FD, _STATUS_FD = 5, 6, 7
 # The sandbox has no finer status for a program that cannot be run than the shell's.
 _INNER = ("/bin/sh", "-c", 'exec "$@"', "sh")
+# bwrap leaves without waiting for the namespace it made, so what that used of the processor is told from inside.
+_TIMED = ("/bin/sh", "-c", f'"$@" {_TIMES_FD}>&-; status=$?; times >&{_TIMES_FD}; exit $status', "sh")
 
 
 def bwrap(logs: LogWriter, hidden: Sequence[Path] = ()) -> LocalExecutor:
     """The executor; `hidden` are further directories and files that no build may see (the worker's state and keys)."""
     sandbox = _Sandbox(tuple(hidden))
-    # bwrap itself and the first process of the new PID namespace are above the command.
-    return LocalExecutor(Wrapper("bwrap", sandbox.probe, sandbox.wrap, _explain, spared=2), logs)
+    # bwrap itself, the first process of the new PID namespace and the shell that tells the times are above the command.
+    return LocalExecutor(Wrapper("bwrap", sandbox.probe, sandbox.wrap, _explain, spared=3), logs)
 
 
 @dataclass(slots=True)
@@ -79,9 +82,10 @@ class _Sandbox:
         options.write_bytes(b"".join(os.fsencode(one) + b"\0" for one in self.arguments(plan)))
         command = (
             shutil.which("bwrap") or "bwrap", "--args", str(_ARGUMENTS_FD), "--json-status-fd", str(_STATUS_FD),
-            "--", *_INNER, program, *plan.command[1:],
+            "--", *_TIMED, program, *plan.command[1:],
         )  # fmt: skip
         opened = {
+            _TIMES_FD: (Path(plan.directory) / usage.INNER, os.O_WRONLY | os.O_CREAT | os.O_APPEND),
             _ARGUMENTS_FD: (options, os.O_RDONLY),
             _STATUS_FD: (Path(plan.directory) / "bwrap.status", os.O_WRONLY | os.O_CREAT | os.O_APPEND),
         }

@@ -19,6 +19,9 @@ _PAGE_KIB = os.sysconf("SC_PAGE_SIZE") // 1024
 _DISK_ENTRIES = 200_000
 _DISK_SECONDS = 2.0
 
+INNER = "usage.inner"
+"""The file in which a shell inside of a sandbox tells what it waited for, as `times` prints it."""
+
 
 class Peak(msgspec.Struct, frozen=True, kw_only=True):
     """The most that was seen so far: resident memory of all processes together, bytes moved by those alive."""
@@ -89,14 +92,19 @@ def _cpu_ms(text: str) -> int:
     )
 
 
+def _said(path: Path) -> str:
+    try:
+        with open(path, errors="replace") as file:
+            return file.read(4096)
+    except OSError:
+        return ""
+
+
 def total(directory: Path, workspace: Path, wall_ms: int, peak: Peak, children: resource.struct_rusage | None) -> Usage:
     """The usage of an ended attempt; `children` is what the kernel says if the shim was our own child."""
-    try:
-        said = (directory / "usage").read_text(errors="replace")
-    except OSError:
-        said = ""
+    said = _said(directory / "usage")
     read, written = _moved(said)
-    cpu, rss = _cpu_ms(said), 0
+    cpu, rss = _cpu_ms(said) + _cpu_ms(_said(directory / INNER)), 0
     if children is not None:
         # Without a word from the shim this is the best; it counts the shim's helpers too.
         cpu = cpu or round((children.ru_utime + children.ru_stime) * 1000)

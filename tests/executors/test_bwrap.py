@@ -158,3 +158,10 @@ def test_a_sandbox_that_fails_later_is_the_systems_fault(bench: Bench) -> None:
     ended = bench.run(changed(plan, env={**plan.env, "HOME": "/none/such"}))
     assert ended.error.startswith("cannot make the sandbox: bwrap: ")
     assert "/none/such" in ended.error
+
+
+def test_what_the_sandbox_used_is_counted(bench: Bench) -> None:
+    """bwrap does not wait for its namespace, and yet the processor time is the command's."""
+    ended = bench.run(bench.plan("sh", "-c", "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; exit 3"))
+    assert ended.exit.status == 3
+    assert ended.usage.cpu_ms > 50
