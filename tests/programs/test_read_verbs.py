@@ -152,6 +152,20 @@ def test_why_explains_each_state(site: Site, capsys: pytest.CaptureFixture[str])
     assert said == ["ended by a result of person:anna: exit status 1", "first error: x.c:3: no such thing"]
 
 
+def test_stats_tell_what_jobs_need(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    """Counts, rates and figures of each job, and the load of whoever built."""
+    found = documents(cit(capsys, "stats", "-C", str(site.top), "--json")[1])
+    jobs = {one["job"]: one for one in found if "job" in one}
+    assert {name: (one["builds"], one["ended"], one["passed"]) for name, one in jobs.items()} == {
+        "check": (1, 1, 1), "bad": (1, 1, 0), "big": (1, 0, 0),
+    }  # fmt: skip
+    assert jobs["check"]["wall_ms"]["p95"] > 0
+    assert [(one["agent"], one["builds"]) for one in found if "agent" in one] == [("person:anna", 2)]
+    status, out, _ = cit(capsys, "stats", "-C", str(site.top))
+    assert status == 0
+    assert "100 %" in out
+
+
 def test_diff_compares_what_was_asked_and_what_came_of_it(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     """Outcome and command differ; a build does not differ from itself."""
     status, out, _ = cit(capsys, "diff", "check", "bad", "-C", str(site.top), "--json")
