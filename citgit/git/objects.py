@@ -49,6 +49,16 @@ def init_bare(path: Path, *, shared: str = "", state_only: bool = False) -> None
     config["receive.denyNonFastForwards"] = "true" if state_only else "false"
 
 
+def sync_tree(top: Path, *, below: bool = True) -> None:
+    """Makes the folder durable, and unless not `below` all that is in it."""
+    for path in [*(top.rglob("*") if below else ()), top]:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
 def common_dir(git_dir: Path) -> Path:
     """Where the objects and refs are: a linked worktree's .git names it in a file."""
     pointer = git_dir / "commondir"

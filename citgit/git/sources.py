@@ -5,13 +5,14 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import re
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from citgit.errors import Errored, NotFound, NotYet, Refused, RemoteAway
 from citgit.git.checkout import fill
-from citgit.git.objects import GitObjects, init_bare
+from citgit.git.objects import GitObjects, init_bare, sync_tree
 from citgit.git.program import Output, check_url, failed, must, run, shown
 from citgit.git.push_answers import no_access, one_line
 from citgit.git.submodules import Submodule, submodules
@@ -128,9 +129,13 @@ class Mirrors:
         self._directory.mkdir(parents=True, exist_ok=True)
         with open(mirror.with_suffix(".lock"), "ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            if not (mirror / "description").is_file():  # written last: half a mirror is made again
+            told = mirror / "description"
+            if not told.is_file() or not told.stat().st_size:  # written last: half a mirror is made again
+                shutil.rmtree(mirror, ignore_errors=True)
                 init_bare(mirror)
-                (mirror / "description").write_text(shown(url) + "\n", "utf-8", "surrogateescape")
+                sync_tree(mirror)  # a power cut must not leave what git cannot read
+                told.write_text(shown(url) + "\n", "utf-8", "surrogateescape")
+                sync_tree(mirror)
             yield mirror
 
     def _fetch(self, url: str, mirror: Path, *specs: str, prune: bool = False) -> Output:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import shutil
 import sys
+import tempfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +16,7 @@ from typing import TYPE_CHECKING
 from citgit.errors import Refused, UsageError
 from citgit.flows.state import Actor, State
 from citgit.git.journal import FileJournal
-from citgit.git.objects import common_dir, init_bare
+from citgit.git.objects import common_dir, init_bare, sync_tree
 from citgit.git.program import must, run, shown
 from citgit.git.tips import GitTips
 from citgit.interfaces import Remote, Signer
@@ -117,7 +120,14 @@ def own_store(home: Path) -> Path:
         )
     store = home / "state.git"
     if not (store / "HEAD").exists():
-        init_bare(store, state_only=True)
+        # whole under its name or absent: a power cut in the middle must not leave what git cannot read
+        fresh = Path(tempfile.mkdtemp(prefix=".state-", dir=home))
+        init_bare(fresh, state_only=True)
+        sync_tree(fresh)
+        with contextlib.suppress(OSError):  # another program was faster
+            fresh.rename(store)
+            sync_tree(home, below=False)
+        shutil.rmtree(fresh, ignore_errors=True)
     return store
 
 
