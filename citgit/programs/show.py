@@ -31,6 +31,9 @@ from citgit.programs.wording import (
 )
 from citgit.wiring.clone import open_clone
 
+_SKEW = 60
+"""Seconds by which clocks may differ without a word."""
+
 
 @click.command("show", epilog="Example: cit show check@main")
 @click.argument("build", default="", shell_complete=complete.builds)
@@ -76,8 +79,18 @@ def _lines(build: Build, now: int) -> Iterator[str]:
     if build.result:
         yield from _result(build.result)
     yield "records:"
+    before = 0
     for entry in build.entries:
-        yield "  " + record_line(entry)
+        yield "  " + record_line(entry) + _skew(entry, before, now)
+        before = entry.link.record.head.time if entry.link.record else before
+
+
+def _skew(entry: Entry, before: int, now: int) -> str:
+    """That the record's time cannot be true beside its parent's or ours: nothing is judged by it, people read it."""
+    time = entry.link.record.head.time if entry.link.record else now
+    if time < before - _SKEW:
+        return f"  (clocks disagree: {span(before - time)} before the record above)"
+    return f"  (clocks disagree: {span(time - now)} from now)" if time > now + _SKEW else ""
 
 
 def _request(request: Request) -> Iterator[str]:

@@ -9,24 +9,29 @@ from pathlib import Path
 
 from services import need
 
-SOURCE = Path(__file__).with_name("disk.c")
 NEVER = 1 << 62
+
+
+def preloaded(place: Path, name: str) -> str:
+    """The shim NAME.c, compiled into `place`: a value for LD_PRELOAD."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        need("a C compiler")
+    place.mkdir(parents=True, exist_ok=True)
+    library, source = place / f"{name}.so", Path(__file__).with_name(f"{name}.c")
+    subprocess.run([str(compiler), "-shared", "-fPIC", "-O1", "-o", str(library), str(source), "-ldl"], check=True)
+    return str(library)
 
 
 class Disk:
     """Fails operations that write below `below` (a folder, with its slash); `env` is for the process."""
 
     def __init__(self, place: Path, below: str) -> None:
-        compiler = shutil.which("cc")
-        if compiler is None:
-            need("a C compiler")
-        place.mkdir(parents=True, exist_ok=True)
         self._state, self.log = place / "state", place / "log"
-        library = place / "disk.so"
-        subprocess.run([str(compiler), "-shared", "-fPIC", "-O1", "-o", str(library), str(SOURCE), "-ldl"], check=True)
+        library = preloaded(place, "disk")
         self._state.write_bytes(struct.pack("4q", NEVER, NEVER, 0, 0))
         self.env = {
-            "LD_PRELOAD": str(library), "CIT_DISK_BELOW": below, "CIT_DISK_STATE": str(self._state),
+            "LD_PRELOAD": library, "CIT_DISK_BELOW": below, "CIT_DISK_STATE": str(self._state),
             "CIT_DISK_LOG": str(self.log),
         }  # fmt: skip
 
