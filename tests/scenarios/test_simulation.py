@@ -11,8 +11,8 @@ import pytest
 from citgit.testing.simulation.profile import PROFILES
 from citgit.testing.simulation.trace import Trace
 
-SHARES = {"mixed": 10, "late": 2, "twins": 2}
-"""Portions of 25 histories per profile: 500 in all with those of restores and revocations."""
+SHARES = {"mixed": 10, "late": 2, "twins": 2, "pipelines": 2, "revoke": 2, "restore": 2}
+"""Portions of 25 histories per profile, 500 in all."""
 
 
 @pytest.mark.parametrize(
