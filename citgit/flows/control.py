@@ -25,7 +25,8 @@ def control(state: State, actor: Actor, repository: Repository, build: Build, bo
         Priority: RecordType.PRIORITY,
     }[type(body)]
     if (Life(build.state), kind) not in TABLE:
-        raise Refused(f"cannot {kind.value} build {build.id}: it is {outcome_text(build)}")
+        state_now = f"over ({build.outcome.value})" if build.outcome else build.state
+        raise Refused(f"cannot {kind.value} build {build.id}: it is {state_now}")
     made = draft(state, actor, repository.snapshot, build, body)
     after = repository.build(build.ref, made.new)
     if void := after.entries[-1].void:

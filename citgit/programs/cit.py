@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
 import re
@@ -58,6 +59,10 @@ class Verbs(click.Group):
             command: click.Command = importlib.import_module(f"citgit.programs.{VERBS[name][0]}").command
             return command
         found = shutil.which(f"cit-{name}") if "/" not in name else None
+        if found is None and not ctx.resilient_parsing:
+            near = difflib.get_close_matches(name, VERBS, n=1, cutoff=0.5)
+            hint = f"did you mean 'cit {near[0]}'?" if near else "'cit --help' lists them"
+            raise UsageError(f"no verb {name[:80]!r}", hint=hint)
         return _external(name, found) if found else None
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
@@ -83,8 +88,14 @@ def _external(name: str, program: str) -> click.Command:
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]}, epilog="Example: cit init && cit run")
 @click.version_option(__version__, prog_name="cit")
-def cit() -> None:
+@click.option("-C", "directory", default="", metavar="DIR", help="as if started there")
+def cit(directory: str) -> None:
     """Continuous integration whose only state is git."""
+    if directory:
+        try:
+            os.chdir(directory)
+        except OSError as error:
+            raise UsageError(f"cannot enter {directory!r}: {error.strerror}") from error
 
 
 def report(program: str, error: CitError) -> int:
@@ -102,7 +113,8 @@ def report(program: str, error: CitError) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a verb. The exit status says what came of it (see the README)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    verb = next((one for one in arguments if not one.startswith("-")), "")
+    start = 2 if arguments[:1] == ["-C"] else 0
+    verb = next((one for one in arguments[start:] if not one.startswith("-")), "")
     if odd := next(
         (one for one in arguments if not one.isprintable() and one != one.encode(errors="ignore").decode()), ""
     ):

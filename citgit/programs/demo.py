@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from citgit.errors import Errored
+from citgit.errors import UsageError
 from citgit.programs.demo_stage import Stage
 from citgit.programs.demo_story import tell
 
@@ -21,7 +21,7 @@ def command(directory: str, as_json: bool, with_self: bool) -> None:
     top = Path(directory).resolve() if directory else Path(tempfile.mkdtemp(prefix="cit-demo-"))
     top.mkdir(parents=True, exist_ok=True)
     if any(top.iterdir()):
-        raise Errored(f"folder {str(top)!r} is not empty", hint="name another one with --dir")
+        raise UsageError(f"folder {str(top)!r} is not empty", hint="name another one with --dir")
     stage = Stage(top, as_json)
     try:
         tell(stage, with_self=with_self)

@@ -14,6 +14,7 @@ from citgit.errors import NotFound, Refused, UsageError
 from citgit.flows.policies import fetch_policies
 from citgit.flows.publishing import publish, seal_of
 from citgit.model.names import is_name
+from citgit.model.names import name as checked_name
 from citgit.model.policy import PolicyChain
 from citgit.programs.wording import emit
 from citgit.rules.authority import actor_of
@@ -71,6 +72,8 @@ def command(directory: str, person: str, key: str, state: str, no_commit: bool, 
 def _init(directory: Path, person: str, key: str, state: str, *, no_commit: bool) -> dict[str, str]:
     """Does it all, telling each step; what there is now."""
     top, git_dir = git_place(directory)
+    if person:
+        checked_name("person", person)
     if top == git_dir:
         return _server(git_dir, person or "server-hook", key)
     if not commit_at(git_dir, "HEAD"):
@@ -132,7 +135,7 @@ def _cit_toml(clone: Clone, branch: str) -> str:
     if not proposals:
         raise NotFound(
             "found nothing that builds this repository",
-            hint='write cit.toml with one job, for example:\n\n[job.check]\ncommand = ["make", "check"]\n',
+            hint="add a job, for example: cit job new check -- make check",
         )
     text = render_cit_toml(proposals, branch, other_ci(files))
     (clone.top / "cit.toml").write_text(text)

@@ -59,6 +59,8 @@ def command(
     The exit status is 0 once it is asked for, 75 if it is kept here because the host is away; with --here or
     --follow it is that of the build, as 'cit status BUILD' has it.
     """
+    if here and (pool or on):
+        raise UsageError("--here does not go with --pool or --on", hint="leave one of them out")
     clone = open_clone(Path(directory))
     actor = clone.actor()
     snapshot = reach(clone).snapshot

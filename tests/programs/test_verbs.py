@@ -73,22 +73,25 @@ def test_a_request_that_would_be_void_is_not_pushed(site: Site) -> None:
     assert jobs(site) == []
 
 
-@pytest.mark.parametrize(
-    ("argv", "words"),
-    [
-        (("run", "none"), "none"),
-        (("run", "lib", "--pool", "none"), "no pool 'none'"),
-        (("run", "lib", "--on", "none"), "no agent 'none'"),
-        (("run", "lib", "--ref", "none"), "no revision 'none'"),
-        (("run", "lib", "--ref", "--upload-pack=x"), "not a revision: '--upload-pack=x'"),
-        (("run", "lib", "--config-ref", "../x"), "no revision '../x'"),
-        (("run", "lib", "--set", "level"), "not a parameter: 'level'"),
-        (("run", "lib", "--set", "level=1"), "level"),
-    ],
-)
-def test_what_cannot_be_asked_for(site: Site, argv: tuple[str, ...], words: str) -> None:
+CANNOT: list[tuple[tuple[str, ...], str]] = [
+    (("run", "none"), "none"),
+    (("rnu",), "did you mean 'cit run'?"),
+    (("run", "lib", "--here", "--pool", "default"), "--here does not go with --pool"),
+    (("init", "--name", "Anna B"), "not a person name: 'Anna B'"),
+    (("run", "lib", "--pool", "none"), "no pool 'none'"),
+    (("run", "lib", "--on", "none"), "no agent 'none'"),
+    (("run", "lib", "--ref", "none"), "no revision 'none'"),
+    (("run", "lib", "--ref", "--upload-pack=x"), "not a revision: '--upload-pack=x'"),
+    (("run", "lib", "--config-ref", "../x"), "no revision '../x'"),
+    (("run", "lib", "--set", "level"), "not a parameter: 'level'"),
+    (("run", "lib", "--set", "level=1"), "level"),
+]
+
+
+def test_what_cannot_be_asked_for(site: Site) -> None:
     """Usage: status 2, what was wrong is quoted, and there is a hint where there is a next move."""
-    assert words in site.cit(*argv, status=2).err
+    for argv, words in CANNOT:
+        assert words in site.cit(*argv, status=2).err, argv
     assert jobs(site) == []
 
 
