@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 from citgit.errors import BadSignature
 from citgit.keys.public import public_key_text
 from citgit.keys.ssh_signature import SshSignature, to_sign, unarmor
-from citgit.keys.wire import Malformed, Reader, number
+from citgit.keys.wire import Malformed, Reader, number, string
 
 SMALLEST_RSA = 2048
+_CERTIFICATE = "ssh-ed25519-cert-v01@openssh.com "
 _TOKEN = "sk-ssh-ed25519@openssh.com"
 _CURVES = {"ecdsa-sha2-nistp256": "nistp256", "ecdsa-sha2-nistp384": "nistp384", "ecdsa-sha2-nistp521": "nistp521"}
 _HINT = "the record was changed after it was signed, or was not signed by this key"
 
 
 class SshVerifier:
-    """Verifies ed25519 (a FIDO token's too), ECDSA (nistp256, 384, 521), RSA from 2048 bits with SHA-2."""
+    """Verifies ed25519 (a FIDO token's too), ECDSA (nistp256, 384, 521), RSA from 2048 bits with SHA-2.
+
+    A signature by an ed25519 certificate counts as one by the key in it: which keys may sign what is for the policy
+    and the claims to say, not for whoever certified them.
+    """
 
     def signer(self, payload: bytes, signature: str) -> str:
         """The public key ("type base64") that made `signature` over `payload`. Raises BadSignature, saying why."""
@@ -26,6 +32,9 @@ class SshVerifier:
         found = unarmor(signature)
         key = public_key_text(found.key)
         try:
+            if key.startswith(_CERTIFICATE):
+                found = replace(found, key=_certified(found.key))
+                key = public_key_text(found.key)
             _check(found, key.split(" ")[0], to_sign(payload, found.hash))
         except InvalidSignature:
             raise BadSignature("signature is not over these bytes", hint=_HINT) from None
@@ -37,7 +46,7 @@ class SshVerifier:
 def _check(found: SshSignature, kind: str, data: bytes) -> None:
     """Raises InvalidSignature, Malformed, BadSignature."""
     if "-cert-v" in kind:
-        raise BadSignature("certificates are not supported yet", hint="sign with the plain key instead")
+        raise BadSignature(f"certificates of type {kind[:60]!a} are not supported", hint="use an ed25519 key")
     if kind in ("ssh-ed25519", _TOKEN):
         _ed25519(found, kind, data)
     elif kind in _CURVES:
@@ -48,6 +57,32 @@ def _check(found: SshSignature, kind: str, data: bytes) -> None:
         raise BadSignature(
             f"keys of type {kind[:60]!a} are not supported", hint="use ssh-ed25519, ecdsa-sha2-nistp* or ssh-rsa"
         )
+
+
+def _certified(blob: bytes) -> bytes:
+    """The plain key in an ed25519 certificate (OpenSSH's PROTOCOL.certkeys), whose own signature is checked.
+
+    Raises InvalidSignature, Malformed, BadSignature.
+    """
+    reader = Reader(blob)
+    _kind, _nonce, point = (reader.string() for _ in range(3))
+    reader.take(8)  # the serial
+    if reader.take(4) != (1).to_bytes(4, "big"):
+        raise Malformed("its certificate is not for a user")
+    for _ in range(2):  # its name, and whom it may speak for: plain git looks at that
+        reader.string()
+    reader.take(16)  # its times: no clock decides here
+    for _ in range(3):  # options, extensions, a reserved field
+        reader.string()
+    authority, signature = reader.string(), reader.string()
+    reader.end()
+    inner = Reader(signature)
+    algorithm, raw = inner.string(), inner.string()
+    inner.end()
+    kind = public_key_text(authority).split(" ")[0]
+    signed = blob[: len(blob) - len(signature) - 4]
+    _check(SshSignature(authority, "sha512", algorithm.decode("ascii", "replace"), raw), kind, signed)
+    return string(b"ssh-ed25519") + string(point)
 
 
 def _same(found: SshSignature, *algorithms: str) -> None:

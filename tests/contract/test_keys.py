@@ -159,17 +159,50 @@ def test_weak_rsa(tmp_path: Path) -> None:
         SshVerifier().signer(b"x", FileSigner(tmp_path / "weak").sign(b"x"))
 
 
-def test_certificate(tmp_path: Path) -> None:
-    """A signature by a certificate is refused by that name."""
-    generate(tmp_path / "ca", "ca")
-    generate(tmp_path / "key", "anna")
-    argv = ["ssh-keygen", "-q", "-s", "ca", "-I", "anna", "-n", "anna", "key.pub"]
-    subprocess.run(argv, cwd=tmp_path, check=True, capture_output=True)
+def by_certificate(folder: Path, *options: str, kind: str = "ed25519") -> str:
+    """A signature over "x" by a certificate that the key `ca` made for another key."""
+    generate(folder / "ca", "ca")
+    subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", str(folder / "key")], check=True)
+    argv = ["ssh-keygen", "-q", "-s", "ca", "-I", "attempt", "-n", "agent:lab1", *options, "key.pub"]
+    subprocess.run(argv, cwd=folder, check=True, capture_output=True)
+    shutil.copy(folder / "key", folder / "key-cert")  # where ssh-keygen looks for a certificate's key
     argv = ["ssh-keygen", "-Y", "sign", "-n", "git", "-f", "key-cert.pub"]
-    shutil.copy(tmp_path / "key", tmp_path / "key-cert")
-    signature = subprocess.run(argv, input=b"x", cwd=tmp_path, capture_output=True, text=False, check=True).stdout
-    with pytest.raises(BadSignature, match="certificates are not supported yet"):
-        SshVerifier().signer(b"x", signature.decode())
+    return subprocess.run(argv, input=b"x", cwd=folder, capture_output=True, check=True).stdout.decode()
+
+
+def test_certificate(tmp_path: Path) -> None:
+    """A signature by a certificate counts as one by its key; git takes it for the agent that certified it alone."""
+    signature = by_certificate(tmp_path)
+    assert SshVerifier().signer(b"x", signature) == " ".join((tmp_path / "key.pub").read_text().split()[:2])
+    with pytest.raises(BadSignature, match="not over these bytes"):
+        SshVerifier().signer(b"y", signature)
+    ca = " ".join((tmp_path / "ca.pub").read_text().split()[:2])
+    (tmp_path / "signers").write_text(allowed_signers([("agent:lab1", ca), ("person:anna", ca)]))
+    (tmp_path / "signature").write_text(signature)
+    argv = ["ssh-keygen", "-Y", "verify", "-n", "git", "-f", "signers", "-s", "signature", "-I"]
+    for name, good in (("agent:lab1", True), ("person:anna", False)):
+        done = subprocess.run([*argv, name], input=b"x", cwd=tmp_path, capture_output=True, check=False)
+        assert (done.returncode == 0) is good
+
+
+def test_damaged_certificate(tmp_path: Path) -> None:
+    """Any byte of it changed is noticed: by the authority's signature, or by the key's."""
+    lines = by_certificate(tmp_path).split("\n")
+    data = bytearray(base64.b64decode("".join(lines[1:-2])))
+    for at in range(10, len(data), 7):
+        changed = data.copy()
+        changed[at] ^= 1
+        text = base64.b64encode(changed).decode()
+        split = [text[start : start + 70] for start in range(0, len(text), 70)]
+        with pytest.raises(BadSignature):
+            SshVerifier().signer(b"x", "\n".join([lines[0], *split, lines[-2], ""]))
+
+
+@pytest.mark.parametrize(("kind", "options", "told"), [("ecdsa", (), "not supported"), ("ed25519", ("-h",), "a user")])
+def test_other_certificates(tmp_path: Path, kind: str, options: tuple[str, ...], told: str) -> None:
+    """Of another key type, or for hosts."""
+    with pytest.raises(BadSignature, match=told):
+        SshVerifier().signer(b"x", by_certificate(tmp_path, *options, kind=kind))
 
 
 def test_missing_key(tmp_path: Path) -> None:

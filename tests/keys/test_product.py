@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -106,25 +105,3 @@ def test_every_kind_of_key_through_the_product(
     signers = set(re.findall(r'Good "git" signature for (\S+)', log))
     assert signers == {f"person:{name}" for name in others} | {"person:anna", "agent:lab1"}
     assert log.count('Good "git" signature for') == len(commits)
-
-
-def test_git_takes_an_agent_s_certificate(tmp_path: Path) -> None:
-    """`allowed_signers` lists an agent as an authority: what its certificate signs, ssh-keygen finds good."""
-    from citgit.keys.generate import generate
-    from citgit.keys.public import allowed_signers
-
-    agent = generate(tmp_path / "lab1", "lab1")
-    generate(tmp_path / "attempt", "attempt")
-    shell("ssh-keygen", "-q", "-s", "lab1", "-I", "attempt", "-n", "agent:lab1", "attempt.pub", cwd=tmp_path)
-    (tmp_path / "record").write_text("x")
-    shell("ssh-keygen", "-Y", "sign", "-n", "git", "-f", "attempt-cert.pub", "record", cwd=_beside(tmp_path))
-    (tmp_path / "signers").write_text(allowed_signers([("agent:lab1", agent), ("person:anna", agent)]))
-    argv = ["ssh-keygen", "-Y", "verify", "-n", "git", "-f", "signers", "-s", "record.sig", "-I"]
-    for name, good in (("agent:lab1", True), ("person:anna", False)):
-        done = subprocess.run([*argv, name], cwd=tmp_path, input=b"x", capture_output=True, check=False)
-        assert (done.returncode == 0) is good
-
-
-def _beside(folder: Path) -> Path:
-    shutil.copy(folder / "attempt", folder / "attempt-cert")  # where ssh-keygen looks for a certificate's key
-    return folder
