@@ -14,6 +14,9 @@ from citgit.model.names import Kind
 from citgit.model.record import Advert, Beat
 from citgit.records.envelope import parent_of
 
+LONGEST_BOOT = 1000
+"""Records on one ref of an agent: whoever sees it for the first time fetches and reads all of them."""
+
 
 @dataclass(slots=True)
 class Heart:
@@ -22,6 +25,7 @@ class Heart:
     began: float = float("-inf")
     offered: Advert | None = None
     short: str = ""
+    beats: int = 0
 
 
 def beat(
@@ -52,11 +56,11 @@ def beat(
     else:
         body = Beat(renews=held, free=0 if short else free, short=short)
         body = _advert(advert, previous="", renews=held) if changed else body
-        heart.short = short
         parent = parent_of(state.objects.read(tip)[1])
         made = follow(state, actor, repository.snapshot, body, ref=ref, build="", parent=parent)
     if push(state, actor, [made])[0].answer is Answer.DONE:
-        heart.began, heart.offered = now, advert
+        heart.began, heart.offered, heart.short = now, advert, short if isinstance(body, Beat) else ""
+        heart.beats += 1
         if tip is None:
             gone = [Update(name, other, None) for name, other in refs.items() if name != ref]
             if gone:

@@ -1,0 +1,39 @@
+"""The ref of an agent stays short, however long its worker lives."""
+
+from __future__ import annotations
+
+from citgit.flows.builds import Repository
+from citgit.flows.chains import read_link
+from citgit.flows.heartbeat import LONGEST_BOOT
+from citgit.flows.poll import poll
+from citgit.model.names import Kind
+from citgit.model.record import Advert
+from citgit.testing.simulation.lives import new_worker
+from citgit.testing.simulation.profile import PROFILES
+from citgit.testing.simulation.world import World
+
+
+def test_a_long_life_is_cut_into_boots() -> None:
+    """After so many beats a new ref begins: its root renews what is held and names the old one, which is gone."""
+    world = World(0, PROFILES["mixed"])
+    world.host.faults.chances = {}
+    node, claim = world.node("lab0", "agent:lab0"), "a" * 40
+    node.attempts.builds[claim] = "01890000-0000-7000-8000-000000000001"
+    made = new_worker(world, node, "first")
+    for _ in range(LONGEST_BOOT + 5):
+        made.do_beat(Repository(made.state, poll(made.state)))
+        world.clock.advance(world.ttl)
+    refs = poll(made.state).of(made.state.refs, Kind.AGENT, "lab0")
+    assert len(refs) == 1
+    assert "first" not in next(iter(refs))
+    oid, count = next(iter(refs.values())), 0
+    while True:
+        link, count = read_link(made.state, oid), count + 1
+        if not link.parents:
+            break
+        oid = link.parents[0]
+    assert count < 10
+    assert link.record is not None
+    assert isinstance(link.record.body, Advert)
+    assert link.record.body.previous
+    assert link.record.body.renews == (claim,)
