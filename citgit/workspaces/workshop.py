@@ -294,7 +294,7 @@ class NodeWorkshop:
                 where=f"{self._node}:{log}", out_bytes=_size(log / "out"), err_bytes=_size(log / "err"),
                 truncated=ended.limit == "output", tail=self._tools.tail(log),
             ),
-            first_error=None if outcome is Outcome.PASSED else self._tools.first_error(log),
+            first_error=None if outcome is Outcome.PASSED else _below(self._tools.first_error(log), plan.workspace),
             tests=found.tests,
             components=self._tools.components(log),
             artifacts=found.artifacts,
@@ -319,6 +319,13 @@ def _outcome(ended: Ended, plan: Plan) -> tuple[Outcome, str]:
     if ended.exit.status == 0:
         return Outcome.PASSED, ""
     return Outcome.FAILED, f"exit status {ended.exit.status}"
+
+
+def _below(error: FirstError | None, workspace: str) -> FirstError | None:
+    """The error with its file as it is named in the checkout: where that was on this node tells nobody anything."""
+    if error is None or not error.file.startswith(f"{workspace}/"):
+        return error
+    return msgspec.structs.replace(error, file=error.file.removeprefix(f"{workspace}/"))
 
 
 def _size(path: Path) -> int:
