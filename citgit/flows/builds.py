@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 
-from citgit.errors import Bug, NotFound, NotYet, RemoteAway
+from citgit.errors import Bug, NotFound, NotYet, Refused, RemoteAway
 from citgit.flows.chains import read_chain
 from citgit.flows.folders import archived_tip, listed, tip_in
 from citgit.flows.policies import every_pool
@@ -73,8 +73,8 @@ class Repository:
         for ref, tip in sorted(self.snapshot.of(self.state.refs, Kind.BUILD, pool).items()):
             try:
                 yield self.build(ref, tip)
-            except NotYet:
-                continue
+            except (NotYet, Refused):
+                continue  # one bad ref stops nobody: `flows.audit` tells of it
 
     def archived(self, pool: str = "") -> Iterator[Build]:
         """The archived builds of the months that are known here, newest first."""
@@ -138,7 +138,14 @@ class Repository:
 
     def is_archived(self, pool: str, build: str) -> bool:
         """Whether the pool's archive holds the build: it is final for ever."""
-        return bool(archived_tip(self.state, self.snapshot.tips, pool, build))
+        tip = archived_tip(self.state, self.snapshot.tips, pool, build)
+        if not tip:
+            return False
+        try:
+            # anybody may have written the entry: it counts if what it names has ended
+            return self.build(self.state.refs.build(pool, build), tip).is_final
+        except (NotYet, NotFound, Refused):
+            return False
 
     # -- rules.facts.Facts ------------------------------------------------------------------------------
 

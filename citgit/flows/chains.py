@@ -17,16 +17,28 @@ LONGEST = 10_000
 """Records in one chain: more than any build has; a bound on what a hostile ref can make us read."""
 
 
+LARGEST = 1 << 20
+"""Bytes of one commit that are read at most."""
+
+
 def read_link(state: State, oid: Oid) -> Link:
-    """The commit as a link: verified, then parsed. Raises NotFound if it is not here."""
+    """The commit as a link: verified, then parsed. Raises NotFound if it is not here.
+
+    What is no commit, or a huge one, is a link with a fault: anybody can push it, and it is no reason to stop reading.
+    """
     if oid in state.links:
         return state.links[oid]
-    kind, data = state.objects.read(oid, limit=1 << 20)
-    if kind != "commit":
-        raise Refused(f"object {oid[:12]} is a {kind}, not a commit")
-    link = _link(state, oid, data)
+    try:
+        kind, data = state.objects.read(oid, limit=LARGEST)
+    except Refused as error:
+        kind, data = "huge object", error.message.encode()
+    link = _link(state, oid, data) if kind == "commit" else _no_link(oid, f"object {oid[:12]} is a {kind}, no commit")
     state.links[oid] = link
     return link
+
+
+def _no_link(oid: Oid, fault: str) -> Link:
+    return Link(oid=oid, sha256="", parents=(), tree="", fault=fault)
 
 
 def read_chain(state: State, tip: Oid) -> list[Link]:

@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
 from citgit.errors import NotYet, Refused
 from citgit.flows.builds import Repository, is_waiting
 from citgit.flows.enqueue import CONFIG_PATHS, Doors
-from citgit.flows.folders import archived_tip
+from citgit.flows.folders import is_archive
 from citgit.flows.state import Actor, State
 from citgit.flows.writing import Draft, draft
 from citgit.interfaces import Configs, Oid, Sources, Update
@@ -158,10 +158,12 @@ def draft_claim(
     return made, Claimed(build=build, claim=made.new, body=body)
 
 
-def is_finished(state: State, won: Claimed) -> bool:
+def is_finished(state: State, repository: Repository, won: Claimed) -> bool:
     """Reads the archive anew: whether the build is in it; then the claim is dropped. Raises RemoteAway."""
     tips = state.remote.fetch([state.refs.archive(won.build.pool, month_of(won.build.id))])
-    if not archived_tip(state, tips, won.build.pool, won.build.id):
+    tips = {ref: tip for ref, tip in tips.items() if is_archive(state, tip)}
+    now = replace(repository.snapshot, tips={**repository.snapshot.tips, **tips})
+    if not tips or not Repository(state, now).is_archived(won.build.pool, won.build.id):
         return False
     state.remote.push([Update(won.build.ref, won.claim, None)])
     return True

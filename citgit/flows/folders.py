@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from citgit.errors import BadRecord, NotFound, Refused
+from citgit.errors import BadRecord, Errored, NotFound, Refused
 from citgit.flows.state import State
 from citgit.interfaces import Entry, Oid
 from citgit.model.build import Build
@@ -61,6 +61,19 @@ def archive_commit(state: State, oid: Oid) -> commits.Commit:
     if kind != "commit":
         raise Refused(f"object {oid[:12]} is a {kind}, not a commit")
     return commits.parse(data, oid)
+
+
+def is_archive(state: State, oid: Oid) -> bool:
+    """Whether the object is a commit of an archive by its form, with a tree that can be read."""
+    try:
+        fits = archive_commit(state, oid).message.startswith(SUBJECT)
+        return fits and all(one.mode == DIRECTORY and one.name.isdigit() for one in _entries(state, oid))
+    except (Refused, Errored):
+        return False
+
+
+def _entries(state: State, archive: Oid) -> list[Entry]:
+    return state.objects.tree(archive_commit(state, archive).tree)
 
 
 def follows(state: State, new: Oid, old: Oid) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from citgit.errors import NotFound, Refused
 from citgit.flows.chains import descends
-from citgit.flows.folders import archived_tip, follows
+from citgit.flows.folders import archived_tip, follows, is_archive
 from citgit.flows.policies import every_pool, read_policies
 from citgit.flows.squats import was_no_build
 from citgit.flows.state import Snapshot, State
@@ -146,6 +146,11 @@ def _changes(
     """What to remember of found tips, held against remembered ones: a rewound ref stays, a vanished one is told."""
     known = {ref: tip for ref, tip in memory.items() if ref.startswith(prefixes)}
     changes: dict[str, Oid | None] = {}
+    for ref in [ref for ref, tip in found.items() if tip != known.get(ref) and _is_junk(state, ref, tip)]:
+        alarms.append(f"ref {ref!r} holds no archive: an admin deletes it")
+        del found[ref]
+        if ref in known:
+            found[ref] = known[ref]
     for ref, tip in found.items():
         before = known.get(ref)
         if before == tip:
@@ -169,6 +174,12 @@ def _changes(
             alarms.append(f"ref {ref!r} vanished; it was at {before[:12]}")
             behind[ref] = None
     return changes
+
+
+def _is_junk(state: State, ref: str, tip: Oid) -> bool:
+    """Whether somebody put at the ref of an archive what is none: it must not stop those who look builds up in it."""
+    place = state.refs.parse(ref)
+    return place is not None and place.kind is Kind.ARCHIVE and not is_archive(state, tip)
 
 
 def grew(state: State, ref: str, tip: Oid, before: Oid) -> bool:

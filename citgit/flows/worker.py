@@ -344,10 +344,10 @@ class Worker:
             self.state, self.actor, repository, build, boot=self.boot, node=self.node, decisions=decisions,
             takeover=observed, finals=finals,
         )  # fmt: skip
-        self.outbox.add(made, lambda made: self._won(claimed))
+        self.outbox.add(made, lambda made: self._won(repository, claimed))
 
-    def _won(self, claimed: Claimed) -> None:
-        if not is_finished(self.state, claimed):
+    def _won(self, repository: Repository, claimed: Claimed) -> None:
+        if not is_finished(self.state, repository, claimed):
             took = " (takeover)" if claimed.body.takeover else ""
             self._say("claimed", claimed.build.id, f"attempt {claimed.body.attempt}{took}")
             if not self.hands_off:

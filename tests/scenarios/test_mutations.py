@@ -35,7 +35,7 @@ MUTANTS = [
     ),
     Mutant(
         "the archive check after a won claim",
-        (Patch("citgit/flows/claims.py", "if finished_before(state, build):", "if False:"),),
+        (Patch("citgit/flows/worker.py", "if not is_finished(self.state, repository, claimed):", "if True:"),),
         simulation("late", 400), "archived builds ran again",
     ),
     Mutant(
