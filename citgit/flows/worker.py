@@ -224,8 +224,7 @@ class Worker:
             for build in repository.active(pool):
                 if build.broken or build.unsupported or build.tip in self.promised:
                     continue
-                promises = promises_of(build)
-                for created in create_promised(self.state, self.actor, repository, promises):
+                for created in create_promised(self.state, self.actor, repository, promises := promises_of(build)):
                     self._say("promised", created, f"by build {build.id}")
                 if not promises:
                     self.promised.add(build.tip)
@@ -348,8 +347,8 @@ class Worker:
 
     def _won(self, repository: Repository, claimed: Claimed) -> None:
         if not is_finished(self.state, repository, claimed):
-            took = " (takeover)" if claimed.body.takeover else ""
-            self._say("claimed", claimed.build.id, f"attempt {claimed.body.attempt}{took}")
+            took = f"attempt {claimed.body.attempt}" + (" (takeover)" if claimed.body.takeover else "")
+            self._say("claimed", claimed.build.id, took)
             if not self.hands_off:
                 self.start(claimed)
 
@@ -373,8 +372,6 @@ class Worker:
         """Folds the pool's final builds."""
         for done in archive(self.state, self.actor, repository, pool):
             self._say("archived", done, "")
-
-    # -- small things -----------------------------------------------------------------------------------
 
     def _look_at_disk(self) -> None:
         short = self._guard("disk", self.workshop.short) or ""
