@@ -80,15 +80,11 @@ def need_vault(state: State, build: Build) -> None:
 def reveal(state: State, build: Build) -> Build:
     """The build with what is hidden in it, as far as this client's keys open it. Raises Refused if it is not it."""
     request, result = build.request, build.result
-    if request and request.private:
-        build = msgspec.structs.replace(build, request=_opened(state, build.id, request) or request)
-    if result and result.private:
-        told = _open(state, result.private, Result)
-        if told:
-            told = msgspec.structs.replace(told, promises=result.promises)
-            _same(build.id, result_envelope(told), result)
-            build = msgspec.structs.replace(build, result=told)
-    return build
+    return _told(
+        build,
+        _open(state, request.private, Request) if request and request.private else None,
+        _open(state, result.private, Result) if result and result.private else None,
+    )
 
 
 def opened_request(state: State, build: str, request: Request) -> Request:
@@ -101,11 +97,24 @@ def opened_request(state: State, build: str, request: Request) -> Request:
 
 def _opened(state: State, build: str, request: Request) -> Request | None:
     opened = _open(state, request.private, Request)
-    if opened is None:
-        return None
-    opened = msgspec.structs.replace(opened, promises=request.promises)
-    _same(build, request_envelope(opened), request)
-    return opened
+    return _whole(build, request, opened) if opened else None
+
+
+def _told(build: Build, request: Request | None, result: Result | None) -> Build:
+    """The build with these in the place of its envelopes, if they fit. Raises Refused."""
+    if request and build.request and build.request.private:
+        build = msgspec.structs.replace(build, request=_whole(build.id, build.request, request))
+    if result and build.result and build.result.private:
+        result = msgspec.structs.replace(result, promises=build.result.promises)
+        _same(build.id, result_envelope(result), build.result)
+        build = msgspec.structs.replace(build, result=result)
+    return build
+
+
+def _whole(build: str, shown: Request, hidden: Request) -> Request:
+    hidden = msgspec.structs.replace(hidden, promises=shown.promises)
+    _same(build, request_envelope(hidden), shown)
+    return hidden
 
 
 def reveal_granted(state: State, policies: PolicyChain, build: Build) -> Build:
@@ -117,15 +126,7 @@ def reveal_granted(state: State, policies: PolicyChain, build: Build) -> Build:
         plain = state.vault.open(one.private)
         if plain is not None:
             told = _decoded(plain, Granted)
-            request, result = build.request, build.result
-            if request and request.private:
-                told_request = msgspec.structs.replace(told.request, promises=request.promises)
-                _same(build.id, request_envelope(told_request), request)
-                build = msgspec.structs.replace(build, request=told_request)
-            if result and result.private and told.result:
-                told_result = msgspec.structs.replace(told.result, promises=result.promises)
-                _same(build.id, result_envelope(told_result), result)
-                build = msgspec.structs.replace(build, result=told_result)
+            build = _told(build, told.request, told.result)
     return build
 
 
