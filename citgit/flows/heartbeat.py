@@ -9,7 +9,7 @@ import msgspec
 from citgit.flows.builds import Repository
 from citgit.flows.state import Actor, State
 from citgit.flows.writing import follow, push
-from citgit.interfaces import Answer, Oid, Update
+from citgit.interfaces import Answer, Entropy, Oid, Update
 from citgit.model.names import Kind
 from citgit.model.record import Advert, Beat
 from citgit.records.envelope import parent_of
@@ -65,6 +65,14 @@ def beat(
             gone = [Update(name, other, None) for name, other in refs.items() if name != ref]
             if gone:
                 state.remote.push(gone)
+
+
+def renewed(advert: Advert, heart: Heart, entropy: Entropy) -> Advert:
+    """The advert; of a new boot once there were many records: its ref names the one before, which then goes."""
+    if heart.beats < LONGEST_BOOT:
+        return advert
+    heart.began, heart.offered, heart.short, heart.beats = float("-inf"), None, "", 0
+    return msgspec.structs.replace(advert, boot=entropy.nonce()[:16])
 
 
 def _advert(advert: Advert, *, previous: str, renews: tuple[Oid, ...]) -> Advert:

@@ -18,7 +18,7 @@ from citgit.flows.builds import Repository, is_running
 from citgit.flows.chains import read_link
 from citgit.flows.claims import Claimed, Proven, candidates, draft_claim, is_finished, on_their_branches, upstream
 from citgit.flows.enqueue import Doors, create_promised
-from citgit.flows.heartbeat import LONGEST_BOOT, Heart, beat
+from citgit.flows.heartbeat import Heart, beat, renewed
 from citgit.flows.outbox import Outbox
 from citgit.flows.placing import needed, reasons
 from citgit.flows.poll import poll
@@ -164,12 +164,9 @@ class Worker:
 
     def do_beat(self, repository: Repository) -> None:
         """Writes the advert and renews leases."""
-        if self.advert is None:
-            self.advert = self.workshop.advert(self.boot, self.slots, self.labels)
-        if self.heart.beats >= LONGEST_BOOT:
-            # as after a restart: the next ref's root names this one, which then goes
-            self.boot, self.heart = self.state.entropy.nonce()[:16], Heart()
-            self.advert = msgspec.structs.replace(self.advert, boot=self.boot)
+        known = self.advert or self.workshop.advert(self.boot, self.slots, self.labels)
+        self.advert = renewed(known, self.heart, self.state.entropy)
+        self.boot = self.advert.boot
         kind, _, agent = self.actor.name.partition(":")
         if kind == "agent" and self.state.refs.agent(agent, self.boot) not in self.doubtful:
             held = tuple(sorted(self.workshop.running()))
