@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
-import errno
 import fcntl
 import os
 import random
 import secrets
-import struct
 import sys
 import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 
@@ -111,91 +107,3 @@ def lock(path: Path) -> int | None:
         os.close(handle)
         return None
     return handle
-
-
-# linux/inotify.h: a name was made, renamed into place, or removed; the folder itself is gone; events were lost
-_CREATE, _MOVED_TO, _MOVED_FROM, _DELETE, _IS_FOLDER, _OVERFLOW = 0x100, 0x80, 0x40, 0x200, 0x40000000, 0x4000
-_EVENT = struct.Struct("iIII")
-
-
-class FolderEvents:
-    """Wakes when names change in some folders, or in any folder below them; a Waker (`citgit.interfaces`).
-
-    `alone` are watched without what is below them. `counts` says which names matter. Where the system offers no such
-    events, or no more of them, `fileno` is -1.
-    """
-
-    def __init__(self, alone: Sequence[Path], below: Sequence[Path], counts: Callable[[Path], bool]) -> None:
-        self._alone, self._below, self._counts = list(alone), list(below), counts
-        self._folders: dict[int, Path] = {}
-        self._lost = self._all = False
-        self._handle = -1
-        if sys.platform == "linux":
-            self._libc = ctypes.CDLL(None, use_errno=True)
-            self._handle = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-            self._watch_all()
-
-    def fileno(self) -> int:
-        """Readable when there is something to drain."""
-        return -1 if self._lost else self._handle
-
-    def drain(self) -> bool:
-        """Whether a name that matters changed since the last time."""
-        names = self.names()
-        return names is None or bool(names)
-
-    def names(self) -> set[Path] | None:
-        """The names that matter and changed since the last time; None if it may be any."""
-        self._all, found = self._all or self._lost, set[Path]()
-        while self._handle >= 0:
-            try:
-                data = os.read(self._handle, 1 << 16)
-            except BlockingIOError:
-                break
-            start = 0
-            while start < len(data):
-                number, mask, _, size = _EVENT.unpack_from(data, start)
-                start += _EVENT.size + size
-                self._happened(number, mask, os.fsdecode(data[start - size : start].rstrip(b"\0")), found)
-        everything, self._all = self._all, False
-        return None if everything else found
-
-    def close(self) -> None:
-        """Ends the watch."""
-        if self._handle >= 0:
-            os.close(self._handle)
-        self._handle = -1
-
-    def _happened(self, number: int, mask: int, name: str, found: set[Path]) -> None:
-        folder = self._folders.get(number)
-        if mask & _OVERFLOW:
-            self._watch_all()
-            self._all = True
-        elif folder is None or not name:
-            return
-        elif not mask & _IS_FOLDER:
-            path = folder / name
-            if self._counts(path):
-                found.add(path)
-        elif mask & (_CREATE | _MOVED_TO):
-            # what came into it before it was watched has no event of its own
-            path = folder / name
-            self._watch_all()
-            near = any(place == path or place in path.parents or path in place.parents for place in self._below)
-            self._all = self._all or near
-
-    def _watch_all(self) -> None:
-        for folder in self._alone:
-            self._watch(folder)
-        for top in self._below:
-            for place, _, _ in os.walk(top):
-                self._watch(Path(place))
-
-    def _watch(self, folder: Path) -> None:
-        number = self._libc.inotify_add_watch(
-            self._handle, os.fsencode(folder), _CREATE | _MOVED_TO | _MOVED_FROM | _DELETE
-        )
-        if number >= 0:
-            self._folders[number] = folder
-        elif ctypes.get_errno() not in (errno.ENOENT, errno.ENOTDIR, errno.EACCES):
-            self._lost = True

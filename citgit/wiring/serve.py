@@ -19,11 +19,12 @@ from citgit.git.remote import GitRemote
 from citgit.git.tips import GitTips
 from citgit.interfaces import Objects, Oid, Update
 from citgit.keys.verify import SshVerifier
-from citgit.machine import FolderEvents, SystemClock, SystemEntropy
+from citgit.machine import SystemClock, SystemEntropy
 from citgit.model.names import DEFAULT_ROOT, Refs
 from citgit.ssh.pipe import serve
 from citgit.ssh.session import Session
 from citgit.wiring.shipped import is_shipped
+from citgit.workspaces.ref_watch import EVERYTHING, RefWatch
 
 _MOST_LINKS = 20_000
 
@@ -37,8 +38,8 @@ class _Refs(RefFiles):
     def __init__(self, place: Path, root: str) -> None:
         super().__init__(place, root)
         self._head = place / "HEAD"
-        self._top, self._prefix = place, root
-        self._events = ref_events(place, root)
+        self._prefix = root
+        self._watch = RefWatch(place, deletions=True)
         self._listed: dict[str, Oid] | None = None
         self._changed = True
 
@@ -59,7 +60,7 @@ class _Refs(RefFiles):
 
     def fileno(self) -> int:
         """Readable when a ref may have changed; -1 where the system tells no such thing."""
-        return self._events.fileno()
+        return self._watch.fileno() if self._watch.whole else -1
 
     def drain(self) -> bool:
         """Whether a ref may have changed since the last time."""
@@ -70,17 +71,17 @@ class _Refs(RefFiles):
 
     def _follow(self) -> dict[str, Oid]:
         """All refs under the root as they are now: an event is there before whoever made it knows that it did."""
-        names = self._events.names() if self._events.fileno() >= 0 else None
-        if names is None or self._listed is None or self._top / "packed-refs" in names:
+        names = self._watch.drain()
+        if self._listed is None or EVERYTHING in names or not self._watch.whole:
             self._changed, self._listed = True, super().under(self._prefix)
             return self._listed
-        for path in names:
-            ref = path.relative_to(self._top).as_posix()
-            self._changed = True
-            if oid := super().read(ref):
-                self._listed[ref] = oid
-            else:
-                self._listed.pop(ref, None)
+        for ref in names:
+            if ref.startswith(self._prefix):
+                self._changed = True
+                if oid := super().read(ref):
+                    self._listed[ref] = oid
+                else:
+                    self._listed.pop(ref, None)
         return self._listed
 
 
@@ -113,14 +114,6 @@ def serve_state(repository: Path, *, pusher: str, may_push: bool, idle: float) -
         return Overlay(objects, offered)
 
     serve(Session(root, objects, refs, offer, judge, by_git=by_git), 0, 1, refs, idle=idle)
-
-
-def ref_events(place: Path, root: str) -> FolderEvents:
-    """What wakes when a ref under `root` of the repository at `place` changes."""
-    top = place / root.rstrip("/")
-    above = [folder for folder in top.parents if folder == place or place in folder.parents]
-    packed = place / "packed-refs"
-    return FolderEvents(above, [top], lambda path: path == packed or (top in path.parents and path.suffix != ".lock"))
 
 
 def _setting(place: Path, key: str) -> str:

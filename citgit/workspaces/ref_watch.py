@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import struct
 import sys
 from pathlib import Path
 
-_CREATE, _MOVED_TO, _MOVED_FROM = 0x100, 0x80, 0x40
+_CREATE, _DELETE, _MOVED_TO, _MOVED_FROM = 0x100, 0x200, 0x80, 0x40
 _IGNORED, _OVERFLOW, _IS_DIR, _ONLY_DIR = 0x8000, 0x4000, 0x40000000, 0x01000000
 # libgit2 makes new refs by linking, which is a creation; git renames its lock files.
 _WANTED = _CREATE | _MOVED_TO | _ONLY_DIR
@@ -21,10 +22,15 @@ EVERYTHING = "*"
 
 
 class RefWatch:
-    """Watches the refs of the repository whose common directory is `place`; a file descriptor to wait for."""
+    """Watches the refs of the repository whose common directory is `place`; a file descriptor to wait for.
 
-    def __init__(self, place: Path) -> None:
+    `deletions` are told too, if they are asked for: who only waits for work does not care.
+    """
+
+    def __init__(self, place: Path, *, deletions: bool = False) -> None:
         self._place = place
+        self._wanted = _WANTED | (_DELETE | _MOVED_FROM if deletions else 0)
+        self._short = False
         self._folders: dict[int, str] = {}
         self._libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
         self._handle: int = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC) if self._libc else -1
@@ -38,6 +44,11 @@ class RefWatch:
     def works(self) -> bool:
         """Whether changes will be heard of."""
         return bool(self._folders)
+
+    @property
+    def whole(self) -> bool:
+        """Whether every change will be heard of: the system may be out of watches."""
+        return self.works and not self._short
 
     def drain(self) -> set[str]:
         """The refs that changed since it was last asked; empty if none did."""
@@ -79,14 +90,17 @@ class RefWatch:
         if where == "":
             return {EVERYTHING} if name == "packed-refs" else set()
         path = f"{where}/{name}"
+        if mask & _IS_DIR and mask & (_DELETE | _MOVED_FROM):
+            return {EVERYTHING}
         if mask & _IS_DIR:
             return self._add_tree(path)
         return set() if name.endswith(".lock") else {path}
 
     def _add(self, path: str) -> int | None:
         assert self._libc is not None
-        found = int(self._libc.inotify_add_watch(self._handle, os.fsencode(self._place / path), _WANTED))
+        found = int(self._libc.inotify_add_watch(self._handle, os.fsencode(self._place / path), self._wanted))
         if found < 0:
+            self._short = self._short or ctypes.get_errno() not in (errno.ENOENT, errno.ENOTDIR)
             return None
         self._folders[found] = path
         return found
