@@ -70,7 +70,8 @@ class Here:
                 self._clone.state.clock.sleep(_IDLE_S)
 
     def _tell(self, event: Event) -> None:
-        if event.kind in ("claimed", "result", "skipped", "error", "lost"):
+        # the follower tells the result, after the last of the output
+        if event.kind in ("claimed", "skipped", "error", "lost"):
             self._say(event.kind, event.build, event.text)
 
 

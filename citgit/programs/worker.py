@@ -36,6 +36,9 @@ _DOOR = 30.0
 @click.command("worker", epilog="Example: cit worker --agent lab1 --slots 2")
 @click.option("-C", "directory", default=".", help="a checkout whose state repository to serve")
 @click.option("--url", default="", help="the state repository, if there is no checkout here")
+@click.option(
+    "--source", default="", help="the repository of the code, if that is another; default: as the checkout says"
+)
 @click.option("--agent", required=True, help="the agent's name in team.toml")
 @click.option("--key", default="", help="the agent's key; made if left out")
 @click.option("--home", default="", help="where mirrors, workspaces and logs go")
@@ -47,8 +50,8 @@ _DOOR = 30.0
 @click.option("--interval", default=0.0, help="seconds between polls; default: 1 to 30, by what happens")
 @click.option("--json", "as_json", is_flag=True, help="one JSON document per event")
 def command(
-    directory: str, url: str, agent: str, key: str, home: str, slots: int, own: bool, keep_free: str, doors: bool,
-    once: bool, interval: float, as_json: bool,
+    directory: str, url: str, source: str, agent: str, key: str, home: str, slots: int, own: bool, keep_free: str,
+    doors: bool, once: bool, interval: float, as_json: bool,
 ) -> None:  # fmt: skip
     """Serves a state repository as an agent: polls, claims, builds, pushes signed results."""
     name("agent", agent)
@@ -56,6 +59,7 @@ def command(
     if not url:
         clone = open_clone(Path(directory))
         url, root, pinned = clone.url, clone.state.refs.root, clone.state.pinned
+        source = source or clone.source
     path = Path(key) if key else data_dir() / "keys" / agent
     _, made = ensure_key(path, agent)
     if made:
@@ -72,7 +76,7 @@ def command(
     actor = named_actor(team, signer, f"agent:{agent}", age_key(path))
     worker = open_worker(
         url, place, actor, signer, key=path, slots=slots or team.agent[agent].slots, team=team, tell=_teller(as_json),
-        root=root, pinned=pinned, kept=not once,
+        source=source, root=root, pinned=pinned, kept=not once,
         keep_free=parse_size(keep_free) if keep_free else -1,
     )  # fmt: skip
     worker.own = own

@@ -39,8 +39,8 @@ __all__ = ["Clone", "client_state", "data_dir", "git_place", "init_bare", "open_
 class Clone:
     """A git checkout (or bare repository) that citgit was made ready in: `url` is where the state lives.
 
-    `git_dir` is what HEAD is in; `repository` the directory that all worktrees of a repository share; `home` is
-    where this user's journal and mirrors for it are.
+    `git_dir` is what HEAD is in; `repository` the directory that all worktrees of a repository share; `source` is
+    where workers find its code; `home` where this user's journal and mirrors for it are.
     """
 
     top: Path
@@ -48,6 +48,7 @@ class Clone:
     repository: Path
     home: Path
     url: str
+    source: str
     person: str
     key: Path | None
     state: State
@@ -175,9 +176,8 @@ def open_clone(directory: Path) -> Clone:
     top, git_dir = git_place(directory)
     repository = common_dir(git_dir)
     known = settings(git_dir)
-    url = known.get("citgit.state") or known.get("remote.origin.url") or str(repository)
-    if not url.startswith(("/", "-")) and "://" not in url and ":" not in url.split("/")[0]:
-        url = str((top / url).resolve())
+    source = _address(top, known.get("remote.origin.url") or str(repository))
+    url = _address(top, known.get("citgit.state") or source)
     key = known.get("citgit.key")
     refs = Refs(known.get("citgit.refs") or DEFAULT_ROOT)
     home = store = repository
@@ -187,9 +187,17 @@ def open_clone(directory: Path) -> Clone:
         store = own_store(home)
     state = client_state(store, url, refs, pinned=known.get("citgit.root", ""), key=Path(key) if key else None)
     return Clone(
-        top=top, git_dir=git_dir, repository=repository, home=home, url=url, person=known.get("citgit.person", ""),
-        key=Path(key) if key else None, state=state, branches=Branches(store, url, state.objects),
+        top=top, git_dir=git_dir, repository=repository, home=home, url=url, source=source,
+        person=known.get("citgit.person", ""), key=Path(key) if key else None, state=state,
+        branches=Branches(store, url, state.objects),
     )  # fmt: skip
+
+
+def _address(top: Path, url: str) -> str:
+    """The address with a relative path made absolute."""
+    if url.startswith(("/", "-")) or "://" in url or ":" in url.split("/")[0]:
+        return url
+    return str((top / url).resolve())
 
 
 def client_state(

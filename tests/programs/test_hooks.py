@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,22 @@ def test_a_worktree_shares_all_of_its_repository(site: Site) -> None:
     with site.away():
         side.cit("run", "check", "--pool", "default", status=75)
         assert "1 record (request) is kept here" in site.cit("status").err
+
+
+def test_a_state_of_its_own_knows_where_the_code_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The state lives in one repository, the code in another: a worker polls both, and builds what was pushed."""
+    state = tmp_path / "state.git"
+    subprocess.run(["git", "init", "-q", "--bare", str(state)], check=True)
+    site = make_site(tmp_path, monkeypatch, capsys, CIT, "--state", str(state))
+    told = site.cit("worker", "--agent", "lab1", "--once", status=2).err
+    site.commit("register lab1", team_toml=(site.top / "team.toml").read_text() + told[told.index("\n[agent") :])
+    site.git("push", "-q", "--no-verify", "origin", "main")
+    site.cit("policy", "publish")
+    site.git("push", "-q", "--no-verify", "origin", "main")
+    site.cit("run", "check", "--pool", "default")
+    argv = ["-m", "citgit.programs.cit", "worker", "--agent", "lab1", "-C", str(site.top), "--own", "--once"]
+    argv += ["--home", str(tmp_path / "lab1")]
+    subprocess.run([sys.executable, "-P", *argv], check=True, capture_output=True)
+    assert site.cit("status", "check", "--json").documents[0]["outcome"] == "passed"
