@@ -6,6 +6,7 @@ not what the line said.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -55,13 +56,11 @@ class Search:
                 self.whole = False
                 return
             self.left -= max(1, len(commit.lines))
-            for one in commit.lines:
-                if one.job and not line(one):
-                    continue
-                build = self.repository.archived_build(pool, archive, one.build)
-                if build is not None and check(build):
-                    oldest = sorted([*oldest, time_of(one.build)], reverse=True)
-                    yield build
+            wanted = (one.build for one in commit.lines if not one.job or line(one))
+            read = (self.repository.archived_build(pool, archive, build) for build in sorted(wanted, reverse=True))
+            for build in itertools.islice((one for one in read if one is not None and check(one)), count):
+                oldest = sorted([*oldest, time_of(build.id)], reverse=True)
+                yield build
 
 
 class _Commit(NamedTuple):

@@ -192,6 +192,8 @@ def test_search_reads_from_the_newest_end(world: World) -> None:
     lines_only = Search(repository)
     assert lines_only.newest(lambda line: line.job == "none", lambda build: True, 1) == []
     assert reads(state)[0] < 40, "no build is read whose line says no"
+    assert len(Search(repository).newest(lambda line: line.job == "check", lambda build: True, 2)) == 2
+    assert reads(state)[0] < 40, "of a fold no more builds are read than are shown"
     short = Search(repository, left=100)
     assert short.newest(lambda line: line.job == "none", lambda build: True, 1) == []
     assert not short.whole
