@@ -13,7 +13,9 @@ from pathlib import Path
 from bench.stage import median
 
 NAMES = sorted(
-    path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in ("__init__", "__main__", "stage")
+    path.stem
+    for path in Path(__file__).parent.glob("*.py")
+    if path.stem not in ("__init__", "__main__", "past", "stage")
 )
 
 

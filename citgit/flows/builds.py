@@ -23,6 +23,10 @@ _KEPT = 2_000
 """Records and judgements that are kept at least; more only if there are more active builds."""
 
 
+_MOST = 20_000
+"""Judgements of one snapshot that are kept."""
+
+
 class Repository:
     """The facts of one snapshot; builds that were judged once are not judged again.
 
@@ -50,6 +54,10 @@ class Repository:
             raise Bug(f"not the ref of a build: {ref!r}")
         key = (ref, tip)
         if key not in self._judged:
+            if len(self._judged) >= _MOST:
+                # somebody goes through all of history
+                for kept in (self._judged, self.state.judged, self.state.links):
+                    kept.clear()
             self._judged[key] = self._known(ref, place, tip)
         return self._judged[key]
 

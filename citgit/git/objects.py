@@ -83,13 +83,8 @@ class GitObjects:
             raise Bug(f"not an object name: {oid[:80]!a}")
         if self._group and oid in self._group:
             return self._group[oid]
-        try:
-            with open(self._loose(oid), "rb", buffering=0) as file:
-                kind, data = _inflated(file.read(), oid, limit)
-        except FileNotFoundError:
-            kind, data = self._from_pack(oid, limit)
-        except (OSError, ValueError, zlib.error) as error:
-            raise self._damaged(oid, str(error)) from error
+        # whoever reads very many objects reads packs: the library, once it is loaded, looks at loose ones too
+        kind, data = self._from_pack(oid, limit) if self._packed.by_library else self._read_loose(oid, limit)
         # Neither libgit2's cache nor a loose file is trusted: the name is what signatures cover.
         if oid_of(kind, data) != oid:
             raise self._damaged(oid, f"its bytes are {oid_of(kind, data)[:12]}")
@@ -157,6 +152,15 @@ class GitObjects:
     def _loose(self, oid: Oid) -> str:
         self._objects = self._objects or f"{common_dir(self.git_dir)}/objects/"
         return f"{self._objects}{oid[:2]}/{oid[2:]}"
+
+    def _read_loose(self, oid: Oid, limit: int) -> tuple[str, bytes]:
+        try:
+            with open(self._loose(oid), "rb", buffering=0) as file:
+                return _inflated(file.read(), oid, limit)
+        except FileNotFoundError:
+            return self._from_pack(oid, limit)
+        except (OSError, ValueError, zlib.error) as error:
+            raise self._damaged(oid, str(error)) from error
 
     def _from_pack(self, oid: Oid, limit: int) -> tuple[str, bytes]:
         try:

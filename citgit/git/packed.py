@@ -13,7 +13,7 @@ from citgit.errors import Errored, NotFound, Refused
 from citgit.git.program import kept
 from citgit.interfaces import Oid
 
-_MANY = 2_000
+_MANY = 1_000
 """Reads after which pygit2, a tenth of a second and 15 MiB to load, is the cheaper one."""
 
 _PORTION = 1 << 16
@@ -29,6 +29,11 @@ class PackedObjects:
         self._odb: Any = None
         self._reads = 0
         self._owner = 0
+
+    @property
+    def by_library(self) -> bool:
+        """Whether so many were read that pygit2 does it now."""
+        return self._odb is not None
 
     def read(self, oid: Oid, limit: int) -> tuple[str, bytes]:
         """Type and bytes, not checked against the name. Raises NotFound, Refused, Errored if damaged."""

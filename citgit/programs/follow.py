@@ -10,21 +10,12 @@ from citgit.flows.builds import Repository
 from citgit.flows.control import outcome_text
 from citgit.flows.poll import poll
 from citgit.model.build import Build
-from citgit.model.record import Outcome, Progress, Result
+from citgit.model.record import Progress, Result
+from citgit.programs.wording import status_of
 from citgit.rules.judge import promises_of
 from citgit.wiring import logs
 from citgit.wiring.clone import Clone
 from citgit.wiring.logs import Line, visible
-
-STATUS = {
-    Outcome.PASSED: 0, Outcome.REUSED: 0, Outcome.FAILED: 1, Outcome.ERRORED: 4, Outcome.TIMED_OUT: 4,
-    Outcome.CANCELLED: 5, Outcome.SUPERSEDED: 5, Outcome.SKIPPED: 5, Outcome.MOVED: 5,
-}  # fmt: skip
-
-
-def status_of(build: Build) -> int:
-    """The exit status that a build means; 75 while it is not final."""
-    return STATUS[build.outcome] if build.outcome else 75
 
 
 class Follower:

@@ -21,7 +21,6 @@ from citgit.interfaces import Answer
 from citgit.model.names import HERE, Kind
 from citgit.model.record import Config, Request
 from citgit.programs import complete
-from citgit.programs.follow import Follower
 from citgit.programs.reach import reach
 from citgit.wiring.checkout import is_pushed, revision
 from citgit.wiring.clone import Clone, open_clone
@@ -118,7 +117,11 @@ def ask(clone: Clone, drafts: list[Draft], out: Out, *, here: bool, follow: bool
         return 75
     if here:
         return place.build(drafts)
-    return Follower(clone, [draft.ref for draft in drafts], out.say).until_final() if follow else 0
+    if not follow:
+        return 0
+    from citgit.programs.follow import Follower
+
+    return Follower(clone, [draft.ref for draft in drafts], out.say).until_final()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from citgit.model.record import Request, Result
 from citgit.model.units import size_text
 from citgit.programs import complete
 from citgit.programs.find import find_build
-from citgit.programs.follow import status_of
 from citgit.programs.reach import reach
 from citgit.programs.wording import (
     agent,
@@ -26,6 +25,7 @@ from citgit.programs.wording import (
     label,
     plain,
     span,
+    status_of,
     took,
     word,
 )

@@ -10,9 +10,8 @@ import click
 from citgit.model.build import Build
 from citgit.programs import complete
 from citgit.programs.find import builds, find_build, mine, short, title
-from citgit.programs.follow import status_of
 from citgit.programs.reach import reach
-from citgit.programs.wording import agent, coloured, document, emit, plain, span, took, word
+from citgit.programs.wording import agent, coloured, document, emit, plain, span, status_of, took, word
 from citgit.wiring.clone import Clone, open_clone
 
 

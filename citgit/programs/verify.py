@@ -35,9 +35,9 @@ def command(ctx: click.Context, build: tuple[str, ...], directory: str, everythi
     clone = open_clone(Path(directory))
     repository = reach(clone)
     if everything:
-        chosen = list(every(repository))
+        chosen = every(repository)
     else:
-        chosen = [find_build(repository, clone, text) for text in build or ("",)]
+        chosen = iter([find_build(repository, clone, text) for text in build or ("",)])
     bad = False
     for one in chosen:
         forged = repository.forged(one)

@@ -10,7 +10,7 @@ import msgspec
 
 from citgit.flows.control import outcome_text
 from citgit.model.build import Build, Entry
-from citgit.model.record import Claim, FirstError
+from citgit.model.record import Claim, FirstError, Outcome
 from citgit.programs.find import title
 from citgit.wiring.text import visible
 
@@ -19,6 +19,17 @@ _COLOURS = {
     "errored (revoked)": "magenta", "broken": "magenta", "running": "cyan", "stopping": "yellow",
     "waiting": "yellow", "paused": "yellow",
 }  # fmt: skip
+
+
+STATUS = {
+    Outcome.PASSED: 0, Outcome.REUSED: 0, Outcome.FAILED: 1, Outcome.ERRORED: 4, Outcome.TIMED_OUT: 4,
+    Outcome.CANCELLED: 5, Outcome.SUPERSEDED: 5, Outcome.SKIPPED: 5, Outcome.MOVED: 5,
+}  # fmt: skip
+
+
+def status_of(build: Build) -> int:
+    """The exit status that a build means; 75 while it is not final."""
+    return STATUS[build.outcome] if build.outcome else 75
 
 
 def emit(document: dict[str, Any]) -> None:
