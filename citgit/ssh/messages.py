@@ -5,6 +5,8 @@ Fields may be added, with defaults: a reader ignores those that it does not know
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -19,6 +21,7 @@ GREETING = "cit-serve"
 
 MOST_UPDATES = 200
 MOST_OBJECTS = 20_000
+MOST_PREFIXES = 100
 
 Oid = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{40}$")]
 Size = Annotated[int, msgspec.Meta(ge=0, le=BODY_LIMIT)]
@@ -48,7 +51,7 @@ class Fetch(_Message, frozen=True, kw_only=True):
     """Asks what differs under these prefixes from what was told before."""
 
     id: Number
-    prefixes: Annotated[list[str], msgspec.Meta(max_length=100)]
+    prefixes: Annotated[list[str], msgspec.Meta(max_length=MOST_PREFIXES)]
 
 
 class Swap(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -70,7 +73,7 @@ class Push(_Message, frozen=True, kw_only=True):
 class Watch(_Message, frozen=True, kw_only=True):
     """Asks to be told when something changes under these prefixes."""
 
-    prefixes: Annotated[list[str], msgspec.Meta(max_length=100)]
+    prefixes: Annotated[list[str], msgspec.Meta(max_length=MOST_PREFIXES)]
 
 
 class Welcome(_Message, frozen=True, kw_only=True):
@@ -157,3 +160,17 @@ def unpack(parcels: list[Parcel], body: bytes) -> list[tuple[str, bytes]]:
         found.append((kind, body[start : start + size]))
         start += size
     return found
+
+
+def named(refs: Mapping[str, Oid]) -> dict[str, Oid]:
+    """Refs under names that JSON can hold: one that is no UTF-8 is none of the protocol's, and is shown escaped."""
+    if all(map(str.isascii, refs)):
+        return dict(refs)
+    return {ref.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"): refs[ref] for ref in refs}
+
+
+def in_pieces(refs: Mapping[str, Oid], most: int = 5_000) -> Iterator[dict[str, Oid]]:
+    """Refs in portions that fit into a head."""
+    items = iter(named(refs).items())
+    while portion := dict(islice(items, most)):
+        yield portion

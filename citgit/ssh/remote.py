@@ -18,6 +18,7 @@ from citgit.ssh.connection import Connection
 from citgit.ssh.frames import BODY_LIMIT, Garbled
 from citgit.ssh.messages import (
     MOST_OBJECTS,
+    MOST_PREFIXES,
     MOST_UPDATES,
     Answered,
     Failed,
@@ -29,11 +30,12 @@ from citgit.ssh.messages import (
     Swap,
     Told,
     Watch,
+    in_pieces,
+    named,
     unpack,
 )
 from citgit.ssh.messages import Objects as ObjectsMessage
 from citgit.ssh.parcels import Known, TooMuch, packed, walk
-from citgit.ssh.session import in_pieces
 
 _AGAIN = 1.0
 _AGAIN_AT_MOST = 300.0
@@ -115,7 +117,8 @@ class ChannelRemote:
         if channel is None:
             return self._git.fetch(prefixes)
         try:
-            if self._by_channel(channel, prefixes):
+            portions = (prefixes[at : at + MOST_PREFIXES] for at in range(0, len(prefixes), MOST_PREFIXES))
+            if all(self._by_channel(channel, portion) for portion in portions):
                 return self._chosen(self._refs, prefixes)
             found = self._git.fetch(prefixes)
             self._have(channel, found)
@@ -314,7 +317,7 @@ class ChannelRemote:
     def _have(self, channel: Channel, found: Mapping[str, Oid]) -> None:
         for portion in in_pieces(found):
             channel.tell(Have(refs=portion))
-        self._refs |= found
+        self._refs |= named(found)
         for oid in found.values():
             self._whole.add(oid)
 

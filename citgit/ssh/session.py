@@ -7,12 +7,11 @@ Whatever is pushed is judged by `admit`, the same judgement as in a server hook,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Protocol
 
 from citgit.errors import CitError
 from citgit.interfaces import Answer, Objects, Oid, Pushed, Update
-from citgit.ssh.frames import BODY_LIMIT, Decoder, Garbled
+from citgit.ssh.frames import BODY_LIMIT, HEAD_LIMIT, Decoder, Garbled
 from citgit.ssh.messages import (
     FROM_CLIENT,
     GREETING,
@@ -32,6 +31,7 @@ from citgit.ssh.messages import (
     Welcome,
     decode,
     encode,
+    named,
     unpack,
 )
 from citgit.ssh.messages import Objects as ObjectsMessage
@@ -186,7 +186,7 @@ class Session:
     def _difference(self, prefix: str) -> tuple[dict[str, Oid], list[str]]:
         """(changed, gone) of what was told under a prefix."""
         if prefix.endswith("/"):
-            now = self._refs.under(prefix)
+            now = named(self._refs.under(prefix))
             told = {ref for ref in self._told if ref.startswith(prefix)}
         else:
             here = self._refs.read(prefix)
@@ -202,7 +202,8 @@ class Session:
             found, lost = self._difference(prefix)
             changed |= found
             gone |= set(lost)
-        if len(changed) + len(gone) > _MOST_TO_FETCH:
+        names = sum(len(ref.encode()) + 50 for ref in (*changed, *gone))
+        if len(changed) + len(gone) > _MOST_TO_FETCH or names > HEAD_LIMIT:
             raise TooMuch(f"{len(changed)} refs have changed")
         needed: dict[Oid, str] = {}
         for oid in changed.values():
@@ -292,10 +293,3 @@ class Session:
             self._objects.write("tree", b"")  # records name it, and nobody sends it
             for oid in wanted:
                 self._objects.write(*offered.read(oid))
-
-
-def in_pieces(refs: Mapping[str, Oid], most: int = 5_000) -> Iterator[dict[str, Oid]]:
-    """Refs in portions that fit into a head."""
-    items = iter(refs.items())
-    while portion := dict(islice(items, most)):
-        yield portion

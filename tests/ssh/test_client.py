@@ -11,6 +11,7 @@ import pytest
 
 from citgit.errors import Bug, NotFound
 from citgit.git.objects import GitObjects, init_bare
+from citgit.git.program import must
 from citgit.git.remote import GitRemote
 from citgit.interfaces import Answer, Update
 from citgit.ssh.address import Address
@@ -169,6 +170,17 @@ def test_large_objects_go_through_git(place: Place) -> None:
     answers = client.remote.push([Update(TWO, None, large), Update(POOL + "small", None, client.commit("small"))])
     assert [each.answer for each in answers] == [Answer.DONE, Answer.DONE]
     assert place.plain.remote.fetch([POOL]).keys() == {ONE, TWO}
+
+
+def test_many_prefixes_and_names_that_are_no_text(place: Place) -> None:
+    """More prefixes than fit into a message, and names that do not fit into JSON, are no trouble."""
+    root = place.plain.commit("root")
+    must(["update-ref", "--", f"{POOL}\udcff", root], git_dir=place.folder / "host.git", doing="place a ref")
+    assert len(place.git.fetch(["refs/cit/"])) == 2
+    client = place.client('assert len(h["prefixes"]) <= 100; send({"type":"fetched","id":h["id"]})')
+    prefixes = [f"refs/cit/archive/linux/{year}-01" for year in range(1900, 2150)]
+    assert client.remote.fetch([*prefixes, POOL]) == {ONE: root, f"{POOL}\\xff": root}
+    assert place.remote.is_open
 
 
 def test_own_faults(place: Place) -> None:

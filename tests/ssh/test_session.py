@@ -24,6 +24,7 @@ from citgit.ssh.messages import (
     Told,
     Watch,
     encode,
+    in_pieces,
     unpack,
 )
 from citgit.ssh.messages import Objects as ObjectsMessage
@@ -171,6 +172,31 @@ def test_a_change_before_the_watch_is_told(host: MemoryHost, joined: Joined) -> 
     author = Author()
     place(host, author, ONE, author.commit("root"))
     assert joined.say(Watch(prefixes=[POOL])) == [(Changed(), b"")]
+
+
+def test_a_name_that_is_no_text(host: MemoryHost, joined: Joined) -> None:
+    """A ref whose name is no UTF-8, pushed by whoever can, is shown escaped and harms nobody's channel."""
+    author = Author()
+    root = author.commit("root")
+    place(host, author, f"{POOL}\udcff", root)
+    place(host, author, ONE, root)
+    shown = f"{POOL}\\xff"
+    *_, (fetched, _) = joined.say(Fetch(id=1, prefixes=[POOL]))
+    assert fetched == Fetched(id=1, changed={shown: root, ONE: root})
+    other = Joined(host)
+    for portion in in_pieces(host.refs):
+        other.say(Have(refs=portion))
+    assert other.say(Fetch(id=1, prefixes=[POOL])) == [(Fetched(id=1), b"")]
+
+
+def test_names_too_long_for_a_head(host: MemoryHost, joined: Joined) -> None:
+    """So many long names that no head holds them are git's work."""
+    author = Author()
+    for number in range(4500):
+        place(host, author, f"{POOL}{number:04d}{'x' * 240}", author.commit("root"))
+    ((failed, _),) = joined.say(Fetch(id=1, prefixes=[POOL]))
+    assert isinstance(failed, Failed)
+    assert failed.code == "git"
 
 
 def test_too_much_is_left_to_git(host: MemoryHost, joined: Joined) -> None:
