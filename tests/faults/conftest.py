@@ -6,7 +6,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from world import World
+from world import ROUNDS, World
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """A failure ends with the command that repeats it; the seed is in the test's name."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    if report.failed:
+        rounds = f"CIT_ROUNDS={ROUNDS} " if ROUNDS > 1 else ""
+        report.sections.append(("again", f"{rounds}.venv/bin/pytest -n 0 '{item.nodeid}'"))
 
 
 @pytest.fixture

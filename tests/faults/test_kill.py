@@ -61,7 +61,7 @@ def finish(world: World, agent: str = "lab1") -> None:
 )
 def test_at_each_step(make: Callable[..., World], steps: Sequence[str], seed: int) -> None:
     """Each worker is the restart of the one that was killed before, and is killed at the next step."""
-    world = make(slow=0.7)
+    world = make(slow=1.5, ttl=30, beat=1)
     for at, (when, step) in enumerate(kills(steps, seed)):
         mark = world.top / f"mark{at}"
         world.ask(1, "slow")
@@ -156,7 +156,7 @@ def test_requester(make: Callable[..., World], when: str, step: str) -> None:
 
 def test_the_steps_are_those_that_a_worker_makes(make: Callable[..., World]) -> None:
     """The list above is complete: what a worker calls and nobody kills it at is no step yet."""
-    world = make(slow=0.7)
+    world = make(slow=1.5, ttl=30, beat=1)
     world.ask(1, "slow")
     worker = world.worker(program=struck(when="list", step="", mark=world.top / "steps"))
     world.until_archived()
