@@ -20,7 +20,7 @@ STRUCK = Path(__file__).with_name("struck.py")
 
 WORKER_STEPS = (
     "tips.load", "remote.fetch:agents+builds", "remote.fetch:archive+policy", "tips.save",
-    "journal.add:advert", "objects.write:commit", "remote.push:advert", "journal.settle:advert",
+    "journal.add:advert", "objects.group", "objects.write:commit", "remote.push:advert", "journal.settle:advert",
     "door.fetch", "journal.add:claim", "remote.push:claim", "journal.settle:claim", "remote.fetch:archive",
     "workshop.start", "sources.fetch", "sources.checkout", "executor.start",
     "journal.add:progress", "remote.push:progress", "journal.settle:progress",
@@ -167,6 +167,6 @@ def test_the_steps_are_those_that_a_worker_makes(make: Callable[..., World]) -> 
     trivial = {
         "workshop.running", "workshop.advert", "workshop.home", "journal.claims", "journal.entries", "objects.read",
         "objects.tree", "objects.has", "objects.write:blob", "objects.write:tree", "executor.probe", "door.files",
-        "sources.tree", "workshop.has", "workshop.short",
+        "sources.tree", "workshop.has", "workshop.short", "workshop.descriptors", "executor.descriptors",
     }  # fmt: skip
     assert set(made) - set(WORKER_STEPS) <= trivial, f"no kill at: {sorted(set(made) - set(WORKER_STEPS) - trivial)}"
