@@ -7,12 +7,19 @@ from pathlib import Path
 
 import click
 
+from citgit.errors import UsageError
+from citgit.flows.builds import Repository
+from citgit.flows.poll import ask
 from citgit.model.build import Build
+from citgit.model.names import is_month
 from citgit.programs import complete
 from citgit.programs.find import builds, find_build, mine, short, title
 from citgit.programs.reach import reach
 from citgit.programs.wording import agent, coloured, document, emit, plain, span, status_of, took, word
+from citgit.rules.ids import months_back
 from citgit.wiring.clone import Clone, open_clone
+
+_MOST_MONTHS = 240
 
 
 @click.command("status", epilog="Example: cit status HEAD && echo ready")
@@ -20,21 +27,25 @@ from citgit.wiring.clone import Clone, open_clone
 @click.option("-C", "directory", default=".", help="the checkout")
 @click.option("--all", "everybody", is_flag=True, help="everybody's builds, not only mine")
 @click.option("-f", "--follow", is_flag=True, help="go on, printing what changes: until Ctrl-C, or BUILD is over")
+@click.option("--since", default="", metavar="YYYY-MM", help="fetch the archives from this month on; else the last two")
 @click.option("-n", "count", default=20, type=click.IntRange(min=1), help="how many (default 20)")
 @click.option("--json", "as_json", is_flag=True, help="one JSON document per build")
 @click.pass_context
 def command(
-    ctx: click.Context, build: str, directory: str, everybody: bool, follow: bool, count: int, as_json: bool
-) -> None:
+    ctx: click.Context, build: str, directory: str, everybody: bool, follow: bool, since: str, count: int,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Lists builds, newest first: mine, or everybody's with --all.
 
     With BUILD: that one; the exit status is 0 passed, 1 failed, 4 errored or timed out, 5 cancelled,
-    superseded or skipped, 75 not over yet.
+    superseded or skipped, 75 not over yet. What --since fetched is remembered: other verbs find it too.
     """
+    if since and not is_month(since):
+        raise UsageError(f"not a month: {since!r}", hint="write it as 2026-01")
     clone = open_clone(Path(directory))
     told: dict[str, str] = {}
     while True:
-        listed = _listed(clone, build, count, everybody=everybody)
+        listed = _listed(clone, build, count, since, everybody=everybody)
         _print(clone, [one for one in listed if told.get(one.id) != word(one)], as_json)
         if build and (listed[0].is_final or not follow):
             ctx.exit(status_of(listed[0]))
@@ -48,8 +59,11 @@ def command(
         clone.state.clock.sleep(1)
 
 
-def _listed(clone: Clone, build: str, count: int, *, everybody: bool) -> list[Build]:
+def _listed(clone: Clone, build: str, count: int, since: str, *, everybody: bool) -> list[Build]:
     repository = reach(clone)
+    if since and not repository.snapshot.away:
+        months = [month for month in months_back(clone.state.clock.now(), _MOST_MONTHS) if month >= since]
+        repository = Repository(clone.state, ask(clone.state, repository.snapshot, *months))
     if build:
         return [find_build(repository, clone, build)]
     if everybody:

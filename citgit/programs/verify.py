@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from citgit.flows.audit import Found, audit, every, unjudged
+from citgit.flows.builds import Repository
+from citgit.flows.poll import ask_all
 from citgit.model.build import Build, Entry
 from citgit.programs import complete
 from citgit.programs.find import find_build
@@ -34,12 +38,14 @@ def command(ctx: click.Context, build: tuple[str, ...], directory: str, everythi
     """
     clone = open_clone(Path(directory))
     repository = reach(clone)
+    if everything and not repository.snapshot.away:
+        repository = Repository(clone.state, ask_all(clone.state, repository.snapshot))
     if everything:
         chosen = every(repository)
     else:
         chosen = iter([find_build(repository, clone, text) for text in build or ("",)])
     bad = False
-    for one in chosen:
+    for one in _counted(chosen) if everything and sys.stderr.isatty() else chosen:
         forged = repository.forged(one)
         bad |= bool(one.broken or forged)
         _print(one, forged, as_json)
@@ -53,6 +59,16 @@ def command(ctx: click.Context, build: tuple[str, ...], directory: str, everythi
         else:
             click.echo(f"{click.style('alarm', fg='red')}: {plain(alarm)}")
     ctx.exit(3 if bad else 0)
+
+
+def _counted(chosen: Iterator[Build]) -> Iterator[Build]:
+    """The builds, with a count for whoever waits at a terminal."""
+    count = 0
+    for count, one in enumerate(chosen, 1):
+        if count % 100 == 0:
+            click.echo(f"\r{count} builds", nl=False, err=True)
+        yield one
+    click.echo(f"\r{count} builds", err=True)
 
 
 def _print(build: Build, forged: list[Entry], as_json: bool) -> None:

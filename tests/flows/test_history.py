@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 import pytest
 
 from citgit.flows.archive import archive
+from citgit.flows.audit import every
 from citgit.flows.builds import Repository
 from citgit.flows.control import control
 from citgit.flows.history import Search
-from citgit.flows.poll import poll
+from citgit.flows.poll import ask, ask_all, poll
 from citgit.flows.publishing import publish
 from citgit.flows.state import Actor, State
 from citgit.flows.writing import follow, write
@@ -238,6 +239,23 @@ def test_older_months_come_when_asked(world: World) -> None:
     assert repository.find(str(old[:-1]) + ("0" if old[-1] != "0" else "1")) is None
     # what was once seen is remembered
     assert [one.id for one in Repository(state, poll(state)).archived()] == [new, old]
+
+
+def test_whole_histories_are_asked_for(world: World) -> None:
+    """Some months, or all of them: what `cit status --since` and `cit verify --all` need."""
+    (old,) = world.ended(1)
+    world.clock.advance(100 * 86_400)
+    (middle,) = world.ended(1)
+    world.clock.advance(100 * 86_400)
+    (new,) = world.ended(1)
+    state = world.client()
+    snapshot = poll(state)
+    assert [one.id for one in Repository(state, snapshot).archived()] == [new]
+    some = ask(state, snapshot, *months_back(world.clock.now(), 5))
+    assert [one.id for one in Repository(state, some).archived()] == [new, middle]
+    whole = Repository(state, ask_all(state, snapshot))
+    assert [one.id for one in whole.archived()] == [new, middle, old]
+    assert [one.id for one in every(whole)] == [new, middle, old]
 
 
 def test_a_rewound_archive_is_told_whenever_it_is_asked_for(world: World) -> None:

@@ -94,6 +94,8 @@ def test_status_lists_my_builds_newest_first(site: Site, capsys: pytest.CaptureF
         ("big", "waiting"), ("bad", "failed"), ("check", "passed"),
     ]  # fmt: skip
     assert cit(capsys, "status", "-C", str(site.top), "-n", "1")[1].count("\n") == 1
+    assert documents(cit(capsys, "status", "-C", str(site.top), "--since", "2020-01", "--json")[1]) == listed
+    assert cit(capsys, "status", "-C", str(site.top), "--since", "January")[0] == 2
 
 
 @pytest.mark.parametrize(("build", "wanted"), [("check", 0), ("bad@main", 1), ("HEAD", 75), ("", 75)])
