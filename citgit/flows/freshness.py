@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from citgit.errors import CitError
 from citgit.flows.builds import Repository, is_running
 from citgit.flows.chains import read_link
+from citgit.flows.restore import had_seen_more
 from citgit.model.build import Build
 from citgit.model.names import Kind
 from citgit.model.record import Advert, Beat
@@ -37,6 +38,18 @@ def silent(repository: Repository, now: int) -> list[str]:
                     told.append(f"{record.head.actor}, who holds build {build.id}, has said nothing for {quiet} s")
         except CitError:
             continue  # what cannot be read or judged is told elsewhere
+    return told
+
+
+def otherwise(repository: Repository) -> list[str]:
+    """What agents had seen, by their latest records, and the host does not show here: a restore, or two views of it."""
+    state = repository.state
+    told: list[str] = []
+    for tip in repository.snapshot.of(state.refs, Kind.AGENT).values():
+        try:
+            told += had_seen_more(state, repository.snapshot, read_link(state, tip))
+        except CitError:
+            continue
     return told
 
 

@@ -74,7 +74,7 @@ def doubts(state: State, snapshot: Snapshot, checked: set[Oid]) -> list[str]:
     for kind in (Kind.BUILD, Kind.AGENT):
         for tip in snapshot.of(state.refs, kind).values():
             links = list(_unchecked(state, tip, checked))
-            unknown = [text for link in links for text in _unknown(state, snapshot, link)]
+            unknown = [text for link in links for text in had_seen_more(state, snapshot, link)]
             found += unknown
             if not unknown:
                 checked.update(link.oid for link in links)
@@ -185,7 +185,8 @@ def _unchecked(state: State, tip: Oid, checked: set[Oid]) -> Iterator[Link]:
         oid = link.parents[0] if link.parents else None
 
 
-def _unknown(state: State, snapshot: Snapshot, link: Link) -> Iterator[str]:
+def had_seen_more(state: State, snapshot: Snapshot, link: Link) -> Iterator[str]:
+    """What the writer of a record had seen and the host does not show, in words."""
     chain, record = snapshot.policies, link.record
     if record is None or not actor_of(chain.tip.team, link.key):
         return

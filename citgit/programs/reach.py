@@ -6,16 +6,19 @@ import click
 
 from citgit.errors import RemoteAway
 from citgit.flows.builds import Repository
-from citgit.flows.freshness import silent
+from citgit.flows.freshness import otherwise, silent
 from citgit.flows.poll import poll, remembered
 from citgit.flows.restore import push_back
 from citgit.flows.state import Snapshot
 from citgit.flows.writing import resend
 from citgit.interfaces import Answer, Entrusted, Pushed
+from citgit.programs.wording import plain
 from citgit.wiring.clone import Clone
 
 MOST_ALARMS = 5
 """Alarms that a reading verb prints; `cit doctor` and `cit verify` print all."""
+
+_TOLD: set[str] = set()
 
 
 def reach(clone: Clone) -> Repository:
@@ -46,15 +49,21 @@ def reach(clone: Clone) -> Repository:
 
 
 def _warn(clone: Clone, snapshot: Snapshot) -> None:
-    """Tells of refs that went back or away, and of holders who fell silent, which a frozen host looks like."""
-    for words in snapshot.alarms[:MOST_ALARMS]:
-        click.echo(f"alarm: {words}", err=True)
-    if len(snapshot.alarms) > MOST_ALARMS:
-        click.echo(f"alarm: and {len(snapshot.alarms) - MOST_ALARMS} more", err=True)
-    quiet = silent(Repository(clone.state, snapshot), clone.state.clock.now())
-    for words in quiet:
-        click.echo(f"note: {words}", err=True)
-    if snapshot.alarms or quiet:
+    """Tells of refs that went back or away, of holders who fell silent and of writers who had seen more: each once.
+
+    A frozen host, or one that shows others something else, looks like the last two.
+    """
+    repository = Repository(clone.state, snapshot)
+    quiet = silent(repository, clone.state.clock.now())
+    lines = [f"alarm: {words}" for words in (*snapshot.alarms, *otherwise(repository))]
+    lines += [f"note: {words}" for words in quiet]
+    fresh = [line for line in lines if line.rpartition(" for ")[0] not in _TOLD and line not in _TOLD]
+    _TOLD.update(part for line in lines for part in (line, line.rpartition(" for ")[0]) if part)
+    for line in fresh[:MOST_ALARMS]:
+        click.echo(plain(line), err=True)
+    if len(fresh) > MOST_ALARMS:
+        click.echo(f"alarm: and {len(fresh) - MOST_ALARMS} more", err=True)
+    if fresh:
         click.echo("hint: 'cit doctor' says what to do", err=True)
 
 

@@ -11,6 +11,7 @@ import click
 from citgit.flows.audit import Found, audit, every, unjudged
 from citgit.flows.builds import Repository
 from citgit.flows.poll import ask_all
+from citgit.flows.restore import doubts
 from citgit.model.build import Build, Entry
 from citgit.programs import complete
 from citgit.programs.find import find_build
@@ -52,7 +53,8 @@ def command(ctx: click.Context, build: tuple[str, ...], directory: str, everythi
     for found in [*unjudged(repository), *(audit(repository) if everything else ())]:
         bad |= bool(found.fault) and not found.partial
         _print_ref(found, as_json)
-    for alarm in repository.snapshot.alarms:
+    snapshot = repository.snapshot
+    for alarm in (*snapshot.alarms, *doubts(clone.state, snapshot, set())):
         bad = True
         if as_json:
             emit({"alarm": alarm})

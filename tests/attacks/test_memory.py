@@ -13,7 +13,7 @@ from citgit.flows.builds import Repository
 from citgit.flows.freshness import silent
 from citgit.flows.poll import poll
 from citgit.git.program import must
-from citgit.model.record import Advert, Beat, Claim, Outcome, Progress, Result
+from citgit.model.record import Advert, Beat, Claim, Outcome, Progress, Result, Seen
 from citgit.programs.cit import main
 from citgit.wiring.shipped import install_hook
 
@@ -84,6 +84,21 @@ def test_a_frozen_view(place: Place, capsys: pytest.CaptureFixture[str]) -> None
     assert "ask a colleague" in place.cit(capsys, "doctor")[1]
     stage.write(place.running, Result(claim=place.claim, outcome=Outcome.PASSED), LAB1)
     assert told(1000) == [], "nobody waits for whoever has finished"
+
+
+def test_two_views_of_one_host(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    """A host shows anna an older policy than lab1 has seen: lab1's next record betrays it, to each verb."""
+    stage = place.stage
+    hidden = stage.policy()
+    stage.host.refs[stage.refs.policy] = stage.repo  # what anna is shown
+    assert place.cit(capsys, "verify", "--all")[0] == 0, "nothing betrays it yet"
+    beats = stage.refs.agent("lab1", "b1")
+    stage.write(beats, Advert(boot="b1", version="1", renews=(place.claim,)), LAB1, seen=Seen(policy=hidden))
+    status, said = place.cit(capsys, "status")
+    assert (status, f"had seen a policy that the host does not have: {hidden[:12]}" in said) == (0, True)
+    assert place.cit(capsys, "verify", "--all")[0] == 3
+    status, said = place.cit(capsys, "doctor")
+    assert (status, hidden[:12] in said) == (1, True)
 
 
 def test_an_old_beat_played_again(place: Place) -> None:
