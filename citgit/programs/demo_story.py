@@ -110,9 +110,10 @@ def _news(stage: Stage, job: str, branch: str) -> Build | None:
 def _print(stage: Stage, build: Build) -> None:
     """Prints the newest lines of the log that were not there before."""
     root = local_log(build)
-    lines = [line.text for line in logs.read(root)] if root else []
-    for line in lines[stage.printed.get(str(root), 0) :][-3:]:
-        stage.say("", f"  {visible(line)}", build.id)
+    found = list(filter(None, logs.watch(root, lambda: True))) if root else []
+    lines = [f"{component}: {line.text}" if component else line.text for component, line in found]
+    for text in lines[stage.printed.get(str(root), 0) :][-3:]:
+        stage.say("", f"  {visible(text)}", build.id)
     stage.printed[str(root)] = len(lines)
 
 
