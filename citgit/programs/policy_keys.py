@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -15,8 +16,9 @@ from citgit.model.names import name as checked_name
 from citgit.model.policy import PolicyChain, PolicyView
 from citgit.model.record import Revoked
 from citgit.model.team import Role
-from citgit.programs.policy_publish import put
+from citgit.programs.policy_publish import outcome, put
 from citgit.programs.policy_words import listed_keys
+from citgit.programs.wording import answering
 from citgit.rules.authority import actor_of, live_keys
 from citgit.wiring.checkout import commit_files, config_files, head_branch, is_clean
 from citgit.wiring.clone import Clone, data_dir, open_clone, set_setting
@@ -28,7 +30,8 @@ from citgit.wiring.keys import ensure_key, fingerprint, read_public_key, signer_
 @click.argument("key")
 @click.option("-C", "directory", default=".", help="the checkout")
 @click.option("--why", "reason", required=True, help="for everybody to read")
-def revoke(key: str, directory: str, reason: str) -> None:
+@answering
+def revoke(key: str, directory: str, reason: str) -> dict[str, Any]:
     """Takes a key out of force for ever: of a person, an agent, or by fingerprint, .pub file or its text.
 
     Nothing that lands from now on counts; what was there before stays valid.
@@ -41,10 +44,12 @@ def revoke(key: str, directory: str, reason: str) -> None:
         click.echo(f"revoking {fingerprint(one)}" + (f" of {owner}" if owner else ", which nobody has now"))
     revoked = tuple(Revoked(key=one, why=reason) for one in keys)
     wanted = Next(team=chain.tip.team, seal=seal_of(clone.state), reason=reason, revoked=revoked, hold=chain.tip.hold)
-    if not put(clone, chain, clone.actor(), wanted).missing:
+    done = put(clone, chain, clone.actor(), wanted)
+    if not done.missing:
         after = fetch_policies(clone.state)
         for line in listed_keys(after.tip, after.tip.team):
             click.echo(f"note: {line}")
+    return {"revoked": [fingerprint(one) for one in keys], **outcome(done)}
 
 
 def named_keys(chain: PolicyChain, text: str) -> list[str]:
@@ -84,7 +89,8 @@ def _ever(chain: PolicyChain) -> list[str]:
 @click.option("--name", "person", default="", help="whose key was lost; default: the only other admin")
 @click.option("--new-key", default="", help="their new key; made if left out")
 @click.option("--why", "reason", default="the key was lost", help="for everybody to read")
-def recover(directory: str, recovery: str, person: str, new_key: str, reason: str) -> None:
+@answering
+def recover(directory: str, recovery: str, person: str, new_key: str, reason: str) -> dict[str, Any]:
     """Gives an admin who lost their key a new one, on the word of the offline recovery key."""
     clone = open_clone(Path(directory))
     chain = fetch_policies(clone.state)
@@ -103,11 +109,12 @@ def recover(directory: str, recovery: str, person: str, new_key: str, reason: st
         team=msgspec.structs.replace(chain.tip.team, person=changed), seal=seal_of(clone.state), reason=reason,
         revoked=tuple(Revoked(key=key, why=reason) for key in lost if key != public), hold=chain.tip.hold,
     )  # fmt: skip
-    put(clone, chain, clone.actor_as(owner, signer), wanted)
+    done = put(clone, chain, clone.actor_as(owner, signer), wanted)
     set_setting(clone.git_dir, "citgit.person", person)
     set_setting(clone.git_dir, "citgit.key", str(path))
     _write_keys(clone, directory, chain, person, public)
     click.echo("put the recovery key back where only you find it")
+    return {"person": person, "key": str(path), **outcome(done)}
 
 
 def _lost(tip: PolicyView, owner: str, person: str) -> str:

@@ -7,6 +7,7 @@ import secrets
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -19,8 +20,9 @@ from citgit.flows.publishing import Next, refuse_stranger, seal_of
 from citgit.model.names import is_name, is_oid, name
 from citgit.model.team import Role
 from citgit.programs.policy_keys import edit
-from citgit.programs.policy_publish import proposed_team, put
+from citgit.programs.policy_publish import outcome, proposed_team, put
 from citgit.programs.policy_words import change_lines
+from citgit.programs.wording import answering
 from citgit.wiring.checkout import clone_to, config_files
 from citgit.wiring.clone import data_dir, git_place, open_clone, set_setting, setting
 from citgit.wiring.configs import read_team, with_person
@@ -36,7 +38,8 @@ _ROLES = click.Choice([role.value for role in Role])
 @click.option("--role", "roles", multiple=True, type=_ROLES, help="default: request and read")
 @click.option("--group", "groups", multiple=True, help="default: the groups that the default pool lets request")
 @click.option("--url", default="", help="how they reach the repository; default: as this clone does")
-def invite(who: str, directory: str, roles: tuple[str, ...], groups: tuple[str, ...], url: str) -> None:
+@answering
+def invite(who: str, directory: str, roles: tuple[str, ...], groups: tuple[str, ...], url: str) -> dict[str, Any]:
     """Prints one line to send to a colleague: whoever runs it may join under that name."""
     clone = open_clone(Path(directory))
     chain = fetch_policies(clone.state)
@@ -55,7 +58,9 @@ def invite(who: str, directory: str, roles: tuple[str, ...], groups: tuple[str, 
         f"send {who} this line, by a way that only they read; it works once. When they ran it: cit policy accept",
         err=True,
     )
-    click.echo(f"cit policy join {shlex.quote(url or clone.url)} {who}:{chain.repo}:{secret.hex()}")
+    line = f"cit policy join {shlex.quote(url or clone.url)} {who}:{chain.repo}:{secret.hex()}"
+    click.echo(line)
+    return {"person": who, "line": line}
 
 
 @click.command("join", epilog="Example: cit policy join git@host:team/project.git ben:3f0c…:91ab…")
@@ -64,7 +69,8 @@ def invite(who: str, directory: str, roles: tuple[str, ...], groups: tuple[str, 
 @click.option("-C", "directory", default="", help="the checkout to set up; default: this one, or a new clone")
 @click.option("--into", default="", help="where to clone to")
 @click.option("--key", default="", help="your ssh signing key; made if left out")
-def join(url: str, code: str, directory: str, into: str, key: str) -> None:
+@answering
+def join(url: str, code: str, directory: str, into: str, key: str) -> dict[str, Any]:
     """Answers an invitation: makes your key, sets the clone up, asks to be let in."""
     who, root, secret = _code(code)
     top = _checkout(url, directory, into)
@@ -84,12 +90,14 @@ def join(url: str, code: str, directory: str, into: str, key: str) -> None:
     click.echo(install_hook(git_dir, "pre-push"))
     click.echo(f"asked to join as {who} with {fingerprint(public)} ({', '.join(one.value for one in invited.roles)})")
     click.echo("you are in once an admin runs 'cit policy accept'; then: cit run")
+    return {"person": who, "key": str(path), "checkout": str(top)}
 
 
 @click.command("accept", epilog="Example: cit policy accept ben")
 @click.argument("who", nargs=-1)
 @click.option("-C", "directory", default=".", help="a checkout of the protected branch")
-def accept(who: tuple[str, ...], directory: str) -> None:
+@answering
+def accept(who: tuple[str, ...], directory: str) -> dict[str, Any]:
     """Lets in whoever answered an invitation: writes them into team.toml, commits that, publishes the policy."""
     clone = open_clone(Path(directory))
     chain = fetch_policies(clone.state)
@@ -111,9 +119,10 @@ def accept(who: tuple[str, ...], directory: str) -> None:
     for change in change_lines(chain.tip.team, team):
         click.echo(change)
     reason = f"{', '.join(one.name for one in wanted)} joined"
-    put(clone, chain, actor, Next(team=team, seal=seal_of(clone.state), reason=reason, hold=chain.tip.hold))
+    done = put(clone, chain, actor, Next(team=team, seal=seal_of(clone.state), reason=reason, hold=chain.tip.hold))
     for one in wanted:
         forget(clone.branches, one)
+    return {"people": [one.name for one in wanted], **outcome(done)}
 
 
 def _wanted(found: list[Joiner], names: tuple[str, ...]) -> list[Joiner]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -23,7 +24,7 @@ from citgit.flows.state import Actor
 from citgit.model.policy import PolicyChain
 from citgit.model.team import Team
 from citgit.programs.policy_words import change_lines, listed_keys, view_changes
-from citgit.programs.wording import plain
+from citgit.programs.wording import answering, plain
 from citgit.rules.authority import actor_of
 from citgit.wiring.checkout import behind, config_files
 from citgit.wiring.clone import Clone, open_clone
@@ -36,7 +37,8 @@ from citgit.wiring.configs import read_team
 @click.option("--dry-run", is_flag=True, help="only say what would change")
 @click.option("--yes", is_flag=True, help="also if you would be no admin afterwards")
 @click.option("--seal", "reseal", is_flag=True, help="also if nothing changed: a new seal over all that happened")
-def publish(directory: str, reason: str, dry_run: bool, yes: bool, reseal: bool) -> None:
+@answering
+def publish(directory: str, reason: str, dry_run: bool, yes: bool, reseal: bool) -> dict[str, Any]:
     """Makes the protected branch's team.toml the next policy, sealed and signed."""
     clone = open_clone(Path(directory))
     chain = fetch_policies(clone.state)
@@ -46,23 +48,24 @@ def publish(directory: str, reason: str, dry_run: bool, yes: bool, reseal: bool)
         click.echo(line)
     if not lines and not chain.tip.hold and not reseal:
         click.echo(f"policy {chain.tip.version} says the same already")
-        return
+        return outcome(Submitted(oid=chain.tip.oid))
     if dry_run:
-        return
+        return {"changes": lines}
     actor = clone.actor()
     if not yes and actor_of(team, actor.signer.public_key) != actor.name:
         raise UsageError(
             f"this team.toml would take your own key out ({actor.name})",
             hint="add it to your keys in team.toml, or insist with --yes",
         )
-    put(clone, chain, actor, Next(team=team, seal=seal_of(clone.state), reason=reason))
+    return outcome(put(clone, chain, actor, Next(team=team, seal=seal_of(clone.state), reason=reason)))
 
 
 @click.command("sign", epilog="Example: cit policy sign")
 @click.argument("proposal", default="")
 @click.option("-C", "directory", default=".", help="the checkout")
 @click.option("--yes", is_flag=True, help="do not ask")
-def sign(proposal: str, directory: str, yes: bool) -> None:
+@answering
+def sign(proposal: str, directory: str, yes: bool) -> dict[str, Any]:
     """Signs what another admin proposed; with the last signature needed it is in force."""
     clone = open_clone(Path(directory))
     chain = fetch_policies(clone.state)
@@ -78,7 +81,9 @@ def sign(proposal: str, directory: str, yes: bool) -> None:
         raise Refused("you have signed this already", hint="another admin runs 'cit policy sign'")
     if not yes and sys.stdin.isatty() and not click.confirm("sign it?", err=True):
         raise click.Abort
-    told(clone, countersign(clone.state, clone.branches, actor, chain, one))
+    done = countersign(clone.state, clone.branches, actor, chain, one)
+    told(clone, done)
+    return outcome(done)
 
 
 def proposed_team(clone: Clone, directory: str, chain: PolicyChain) -> Team:
@@ -101,6 +106,11 @@ def put(clone: Clone, chain: PolicyChain, actor: Actor, wanted: Next) -> Submitt
     done = submit(clone.state, clone.branches, actor, chain, wanted)
     told(clone, done)
     return done
+
+
+def outcome(done: Submitted) -> dict[str, Any]:
+    """What became of a policy, for programs: in force, or a branch that waits for so many more signatures."""
+    return {"policy": done.oid, "in_force": not done.missing, "missing": done.missing, "branch": done.branch}
 
 
 def told(clone: Clone, done: Submitted) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from citgit.flows import restore
 from citgit.flows.poll import poll
 from citgit.programs.policy_publish import told
+from citgit.programs.wording import answering
 from citgit.wiring.clone import Clone, open_clone
 
 
@@ -18,7 +20,8 @@ from citgit.wiring.clone import Clone, open_clone
 @click.option("-C", "directory", default=".", help="the checkout")
 @click.option("--why", "reason", default="restored from a backup", help="for the record")
 @click.option("--release", is_flag=True, help="lift the hold: from then on the host's chains are the ones that count")
-def command(directory: str, reason: str, release: bool) -> None:
+@answering
+def command(directory: str, reason: str, release: bool) -> dict[str, Any]:
     """Gives a state repository that was restored from a backup what it lost, while nothing is claimed.
 
     The first run publishes a policy of the next generation that holds all claims; meanwhile every worker and every
@@ -36,19 +39,22 @@ def command(directory: str, reason: str, release: bool) -> None:
         else:
             told(clone, done)
             if done.missing:
-                return
-    _give_back(clone)
-    for name, tip in sorted(restore.evidence(clone.state).items()):
+                return {"held": False, "given": [], "evidence": {}}
+    given = _give_back(clone)
+    evidence = dict(sorted(restore.evidence(clone.state).items()))
+    for name, tip in evidence.items():
         click.echo(f"evidence: {name} was at {tip[:12]}; the host goes on without it")
     if not release:
         click.echo("workers give back what they remember at their next turn; then: cit restore --release", err=True)
+    return {"held": not release, "given": given, "evidence": evidence}
 
 
-def _give_back(clone: Clone) -> None:
-    given = 0
+def _give_back(clone: Clone) -> list[str]:
+    """Gives back what this clone remembers; the refs."""
+    given: list[str] = []
     while True:
         done = restore.push_back(clone.state, poll(clone.state))
-        given += len(done.given)
+        given += done.given
         for ref in done.given:
             click.echo(f"gave back {ref}")
         # a fork of an archive brings its builds back in a second round; what is still open may need the host
@@ -56,4 +62,5 @@ def _give_back(clone: Clone) -> None:
             break
     for ref in done.open:
         click.echo(f"not given back yet: {ref}")
-    click.echo(f"{given} refs given back")
+    click.echo(f"{len(given)} refs given back")
+    return given

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext, redirect_stdout
 from typing import Any
 
 import click
@@ -35,6 +39,20 @@ def status_of(build: Build) -> int:
 def emit(document: dict[str, Any]) -> None:
     """Prints one JSON document on a line of its own."""
     click.echo(json.dumps({"version": 1, **document}, sort_keys=False))
+
+
+def answering(act: Callable[..., dict[str, Any]]) -> Callable[..., None]:
+    """Gives a verb that does something `--json`: what it returns is then printed, its words go to stderr."""
+
+    @click.option("--json", "as_json", is_flag=True, help="print JSON when all is done; words for people go to stderr")
+    @functools.wraps(act)
+    def verb(*arguments: Any, as_json: bool, **options: Any) -> None:
+        with redirect_stdout(sys.stderr) if as_json else nullcontext():
+            answer = act(*arguments, **options)
+        if as_json:
+            emit(answer)
+
+    return verb
 
 
 def plain(text: object) -> str:
