@@ -108,3 +108,19 @@ def test_of_an_archive_that_forked_the_builds_come_back(world: World) -> None:
     second = restore.push_back(state, poll(state))
     assert {one.rpartition("/")[2] for one in second.given} == gone
     assert list(restore.evidence(state).values()) == [lost]
+
+
+def test_an_emptied_host_is_filled_again(world: World) -> None:
+    """Nothing is left, not even the policy: the admin brings that back, and everybody what they remember."""
+    before = {ref: tip for ref, tip in world.host.refs.items() if "/archive/" in ref}
+    world.host.empty()
+    assert any("policy" in line for line in held(world, "lab0"))
+    anna = world.nodes["anna"]
+    state = world.client(anna)
+    restore.begin(state, state.remote, anna.actor, "test")
+    for node in world.nodes.values():
+        theirs = world.client(node)
+        restore.push_back(theirs, poll(theirs))
+    restore.release(state, state.remote, anna.actor, "test")
+    assert {ref: tip for ref, tip in world.host.refs.items() if "/archive/" in ref} == before
+    assert all(held(world, name) == [] for name in world.nodes)

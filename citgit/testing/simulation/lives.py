@@ -237,6 +237,7 @@ def admin(world: World, node: Node) -> Life:
                 elif world.wanted == "revoke":
                     team = world.team(without=WORKERS[-1])
                     publish(state, actor, team, before=snapshot.policies, seal=seal_of(state))
-                    world.wanted = ""
+                    # the host may have come back from a backup meanwhile, and a restore is wanted by now
+                    world.wanted = "" if world.wanted == "revoke" else world.wanted
 
     return life
