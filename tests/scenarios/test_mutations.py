@@ -29,7 +29,7 @@ MUTANTS = [
         (
             Patch("citgit/rules/judge.py", 'return "" if named == current else', 'return "" if build.held else'),
             Patch("citgit/flows/worker.py", "build.held.claim != oid", "build.held.actor != self.actor.name"),
-            Patch("citgit/flows/worker.py", "build.held.claim == oid", "build.held.actor == self.actor.name"),
+            Patch("citgit/flows/attempts.py", "build.held.claim != claim or build.is_final", "build.is_final"),
         ),
         simulation("twins", 400), "not the holder's result",
     ),
