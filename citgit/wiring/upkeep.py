@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -57,16 +58,16 @@ class Upkeep:
         self._home, self._url = home, url
         self._quiet: float | None = None
         self._last: float | None = None
-        self._process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | None = None
 
     def turn(self, now: float, *, idle: bool) -> None:
         """Once a turn, at `now` (seconds of a steady clock): starts what is due, stops it when a build comes."""
-        running = self._process is not None and self._process.poll() is None
+        running = self.process is not None and self.process.poll() is None
         if not idle:
             self._quiet = None
-            if running and self._process is not None:
+            if running and self.process is not None:
                 # an interrupted git leaves nothing half done
-                self._process.terminate()
+                self.process.terminate()
             return
         self._quiet = now if self._quiet is None else self._quiet
         if running or now - self._quiet < QUIET or (self._last is not None and now - self._last < EVERY):
@@ -74,7 +75,9 @@ class Upkeep:
         self._last = now
         if any(look(place).is_due for place in repositories([self._home], None, self._url)):
             argv = [sys.executable, "-m", "citgit.programs.cit", "tidy", "--repositories", "--home", str(self._home)]
-            self._process = subprocess.Popen(
-                ["nice", "-n", "19", *argv, "--url", self._url], stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/",
-            )  # fmt: skip
+            with contextlib.suppress(OSError):
+                # a machine that is full, or lacks nice(1), goes on building
+                self.process = subprocess.Popen(
+                    ["nice", "-n", "19", *argv, "--url", self._url], stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/",
+                )  # fmt: skip
