@@ -168,8 +168,13 @@ def test_every_verb_shows_an_example(verb: tuple[str, ...], capsys: pytest.Captu
     assert main([*verb, "--help"]) == 0
     said = capsys.readouterr().out
     assert "Example: " in said
-    if verb not in {("completion",), ("job",), ("agent",)} and verb[0] != "policy":
+    if verb[0] not in _IN_WORDS and verb not in _GROUPS:
         assert "--json" in said
+
+
+_GROUPS = {("job",), ("agent",)}
+_IN_WORDS = {"completion", "policy", "grant", "restore"}
+"""Verbs that have nothing to tell a program but their exit status."""
 
 
 def test_a_second_person_is_told_how_to_get_in(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
