@@ -122,7 +122,9 @@ class LocalExecutor:
             wrapped = self._wrapper.wrap(plan, program)
             child = spawn(attempt.directory, wrapped.cwd, wrapped.command, wrapped.env, lock, wrapped.opened)
             watch = self._watch(plan, attempt, begun)
-            watch.child, watch.ends = child, _descriptor(child)
+            watch.child = child
+            if watch.ends < 0:  # a quick shim has said who it is, and is watched already
+                watch.ends = _descriptor(child)
         except OSError as fault:
             raise cannot(f"start the attempt in '{plan.directory}'", fault) from fault
         finally:

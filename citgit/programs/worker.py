@@ -94,7 +94,7 @@ def serve(worker: Worker, place: Path, *, doors: bool, once: bool, interval: flo
     door = branch_door(worker, place)
     waker = wake(worker)
     pause, told, due = LEAST, Told(worker.tell), 0.0
-    upkeep = Upkeep(place, worker.state.remote.url)
+    upkeep = Upkeep(place, worker.url)
     worker.tell = told
     worker.tell(Event("serving", "", f"{worker.actor.name} on pools {', '.join(worker.pools)}"))
     while not leaving:

@@ -242,3 +242,22 @@ def test_another_boot_is_told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> 
     ended = process(Capture()).poll(plan)
     assert ended is not None
     assert "machine was restarted" in ended.error
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts descriptors in /proc")
+def test_no_descriptor_is_left_behind(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the shim has said who it is before its start returns."""
+    spawned = local.spawn
+
+    def slow(*args: object) -> int:
+        child = spawned(*args)  # type: ignore[arg-type]
+        time.sleep(0.2)
+        return child
+
+    monkeypatch.setattr(local, "spawn", slow)
+    executor, plan = process(Capture()), bench.plan("true")
+    before = len(os.listdir("/proc/self/fd"))
+    executor.start(plan)
+    wait(executor, plan)
+    executor.clean(plan)
+    assert len(os.listdir("/proc/self/fd")) == before
