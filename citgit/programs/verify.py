@@ -18,7 +18,7 @@ from citgit.programs.find import find_build
 from citgit.programs.reach import reach
 from citgit.programs.show import record_line
 from citgit.programs.wording import coloured, document, emit, label, plain, word
-from citgit.wiring.clone import open_clone
+from citgit.wiring.clone import Clone, open_clone
 
 
 @click.command("verify", epilog="Example: cit verify --all")
@@ -30,8 +30,8 @@ from citgit.wiring.clone import open_clone
 def command(ctx: click.Context, build: tuple[str, ...], directory: str, everything: bool, as_json: bool) -> None:
     """Checks the records of builds (my latest, if none is named), and the refs of the state repository.
 
-    With --all: every build, archived ones too, the archives' files, the agents' beats. Without the host, what was
-    fetched before is checked.
+    A..B means all builds from A to B, in the order of their ids. With --all: every build, archived ones too, the
+    archives' files, the agents' beats. Without the host, what was fetched before is checked.
 
     The exit status is 3 if a record was forged (a bad signature, a wrong place, an actor who may not), a chain is
     broken, a ref was rewound or vanished, or an archive's files lie. What a later policy made void is shown, and is
@@ -39,12 +39,13 @@ def command(ctx: click.Context, build: tuple[str, ...], directory: str, everythi
     """
     clone = open_clone(Path(directory))
     repository = reach(clone)
-    if everything and not repository.snapshot.away:
+    whole = everything or any(".." in text for text in build)
+    if whole and not repository.snapshot.away:
         repository = Repository(clone.state, ask_all(clone.state, repository.snapshot))
     if everything:
         chosen = every(repository)
     else:
-        chosen = iter([find_build(repository, clone, text) for text in build or ("",)])
+        chosen = (one for text in build or ("",) for one in _named(repository, clone, text))
     bad = False
     for one in _counted(chosen) if everything and sys.stderr.isatty() else chosen:
         forged = repository.forged(one)
@@ -61,6 +62,16 @@ def command(ctx: click.Context, build: tuple[str, ...], directory: str, everythi
         else:
             click.echo(f"{click.style('alarm', fg='red')}: {plain(alarm)}")
     ctx.exit(3 if bad else 0)
+
+
+def _named(repository: Repository, clone: Clone, text: str) -> Iterator[Build]:
+    """The build that the text means, or all of a range. Raises NotFound."""
+    first, dots, last = text.partition("..")
+    if not dots:
+        yield find_build(repository, clone, text)
+        return
+    low, high = sorted(find_build(repository, clone, end).id for end in (first, last))
+    yield from (one for one in every(repository) if low <= one.id <= high)
 
 
 def _counted(chosen: Iterator[Build]) -> Iterator[Build]:

@@ -209,6 +209,18 @@ def test_agents_and_completion(site: Site, capsys: pytest.CaptureFixture[str]) -
         assert "_CIT_COMPLETE" in cit(capsys, "completion", shell)[1]
 
 
+def test_verify_checks_a_range(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    """From one build to another, in the order of their ids, whichever is named first."""
+    check, bad, big = (site.builds[job] for job in ("check", "bad", "big"))
+    for text, wanted in (
+        (f"{check}..{bad}", {check, bad}),
+        (f"{big}..{check}", {check, bad, big}),
+        (f"{bad}..{bad}", {bad}),
+    ):
+        status, out, _ = cit(capsys, "verify", text, "-C", str(site.top), "--json")
+        assert (status, {one["build"] for one in documents(out) if "build" in one}) == (0, wanted)
+
+
 def test_verify_finds_a_record_that_was_changed(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     """All is good at first; a record whose bytes were changed after signing ends with 3."""
     assert cit(capsys, "verify", "--all", "-C", str(site.top))[0] == 0
