@@ -22,6 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--count", type=int, default=100, help="traces in all, shared out among the profiles")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument("--minutes", type=float, default=0, help="stop after so long, with what was seen; 0: never")
     parser.add_argument("--failures", type=int, default=10, help="stop after so many")
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON document")
     options = parser.parse_args(argv)
@@ -29,7 +30,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     each = -(-options.count // len(profiles))
     total = campaign.Summary()
     told = 0
-    for total in campaign.run(profiles, options.first, each, options.jobs, most_failures=options.failures):
+    for total in campaign.run(
+        profiles, options.first, each, options.jobs, most_failures=options.failures, minutes=options.minutes
+    ):
         for failure in total.failures[told:]:
             print(f"BROKEN: {failure}", file=sys.stderr, flush=True)
         told = len(total.failures)

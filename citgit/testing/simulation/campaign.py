@@ -32,8 +32,13 @@ class Summary:
         self.failures += other.failures
 
 
-def run(profiles: Sequence[str], first: int, count: int, jobs: int, *, most_failures: int = 10) -> Iterator[Summary]:
-    """Runs `count` traces of each profile from the seed `first` on; yields the summary so far as it grows."""
+def run(
+    profiles: Sequence[str], first: int, count: int, jobs: int, *, most_failures: int = 10, minutes: float = 0
+) -> Iterator[Summary]:
+    """Runs `count` traces of each profile from the seed `first` on; yields the summary so far as it grows.
+
+    It ends early after `most_failures`, or after `minutes` (0: whatever it takes).
+    """
     size = CHUNK if jobs > 1 else 1
     chunks = [
         (profile, seed, min(size, first + count - seed))
@@ -46,7 +51,7 @@ def run(profiles: Sequence[str], first: int, count: int, jobs: int, *, most_fail
             total.add(part)
             total.seconds = time.monotonic() - began
             yield total
-            if len(total.failures) >= most_failures:
+            if len(total.failures) >= most_failures or (minutes and total.seconds >= 60 * minutes):
                 break
 
 
