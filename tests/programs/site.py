@@ -34,7 +34,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """anna's checkout at `top`; its origin, a bare repository, at `bare`. A site of many tests has no `capsys`."""
+    """anna's checkout at `top`; its origin, a bare repository, at `bare`."""
 
     top: Path
     bare: Path
