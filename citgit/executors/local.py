@@ -17,7 +17,7 @@ from citgit.executors import usage
 from citgit.executors.attempt import Attempt, Begun, Left, Stop, boot_id, boottime, cannot
 from citgit.executors.descendants import Family, depth, kill, send
 from citgit.executors.log_writer import LogWriter
-from citgit.executors.orphans import become_reaper, strangers
+from citgit.executors.orphans import become_reaper, below, strangers
 from citgit.executors.shim import pipes, resolve, spawn
 from citgit.model.plan import Ended, Plan, Probe
 from citgit.model.record import Exit
@@ -245,10 +245,17 @@ class LocalExecutor:
         elif attempt.age(begun) >= watch.next_sample:
             # Soon at first, so that short builds get one too; then once a second.
             watch.next_sample = attempt.age(begun) + min(attempt.age(begun), _SAMPLE_S)
-            peak = watch.peak.raised(usage.sample(watch.family.members(), watch.family.watchers))
+            peak = watch.peak.raised(usage.sample(self._sampled(watch)))
             if peak != watch.peak:
                 watch.peak = peak
                 usage.save_peak(attempt.directory, peak)
+
+    def _sampled(self, watch: _Watch) -> set[int]:
+        """The attempt's processes, as far as they are found without a look at every process of the machine."""
+        shims = watch.family.watchers
+        if shims and become_reaper():
+            return {*shims, *below(shims[0])}
+        return {*shims, *(one.pid for one in watch.family.members())}
 
     def _term(self, attempt: Attempt, watch: _Watch) -> None:
         # Right after its start the shim has not said who it is: it must not be taken for one of the command's.

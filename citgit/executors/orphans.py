@@ -6,6 +6,7 @@ Where the system offers no such thing, that look is taken.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import os
@@ -30,11 +31,28 @@ def _become_reaper(_: int) -> bool:
 
 def strangers(known: Collection[int]) -> set[int] | None:
     """The children of this process that are not `known`; None if the system does not say."""
-    found: set[int] = set()
     try:
-        for task in os.listdir("/proc/self/task"):
-            with open(f"/proc/self/task/{task}/children", "rb", buffering=0) as file:
-                found.update(map(int, file.read().split()))
+        return _children("self").difference(known)
     except OSError:
         return None
-    return found.difference(known)
+
+
+def below(root: int) -> set[int]:
+    """The processes that descend from `root` now and were not orphaned meanwhile."""
+    found: set[int] = set()
+    waiting = [root]
+    while waiting:
+        with contextlib.suppress(OSError):
+            fresh = _children(str(waiting.pop())).difference(found)
+            found |= fresh
+            waiting += fresh
+    return found
+
+
+def _children(process: str) -> set[int]:
+    """Raises OSError if the process has ended, or the system does not say."""
+    found: set[int] = set()
+    for task in os.listdir(f"/proc/{process}/task"):
+        with open(f"/proc/{process}/task/{task}/children", "rb", buffering=0) as file:
+            found.update(map(int, file.read().split()))
+    return found

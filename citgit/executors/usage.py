@@ -11,7 +11,6 @@ from pathlib import Path
 
 import msgspec
 
-from citgit.executors.descendants import Process
 from citgit.model.record import Usage
 
 _TIMES = re.compile(r"(\d+)m(\d+)[.,](\d+)s")
@@ -52,10 +51,10 @@ def save_peak(directory: Path, peak: Peak) -> None:
     (directory / "peak").write_bytes(msgspec.json.encode(peak))
 
 
-def sample(members: Iterable[Process], watchers: Iterable[int]) -> Peak:
+def sample(pids: Iterable[int]) -> Peak:
     """What the processes use now; the shim's counters include all that it waited for."""
     rss = read = written = 0
-    for pid in [*(one.pid for one in members), *watchers]:
+    for pid in pids:
         rss += _rss_kib(pid)
         moved = _io(f"/proc/{pid}/io")
         read, written = read + moved[0], written + moved[1]

@@ -109,6 +109,7 @@ class EmbeddedObjects:
         self.own = own
         self._kept: set[Oid] = set()
         self._rooted: list[GitObjects] = []
+        self._chosen: GitObjects | None = None
 
     def read(self, oid: Oid, *, limit: int = 1 << 24) -> tuple[str, bytes]:
         """Type and bytes, from where they are. Raises NotFound, Refused, Errored."""
@@ -185,12 +186,16 @@ class EmbeddedObjects:
             self._rooted.append(store)
 
     def _target(self) -> GitObjects:
-        return self.host if self._gate.is_open() else self.own
+        return self._chosen or (self.host if self._gate.is_open() else self.own)
 
     @contextlib.contextmanager
     def _both(self) -> Iterator[None]:
-        with self.own.group(), self.host.group():
-            yield
+        before, self._chosen = self._chosen, self._target()
+        try:
+            with self.own.group(), self.host.group():
+                yield
+        finally:
+            self._chosen = before
 
 
 class EmbeddedRemote:
