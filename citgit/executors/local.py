@@ -17,7 +17,7 @@ from citgit.executors import usage
 from citgit.executors.attempt import Attempt, Begun, Left, Stop, boot_id, boottime, cannot
 from citgit.executors.descendants import Family, depth, kill, send
 from citgit.executors.log_writer import LogWriter
-from citgit.executors.orphans import become_reaper, below, strangers
+from citgit.executors.orphans import Child, become_reaper, below, strangers
 from citgit.executors.shim import pipes, resolve, spawn
 from citgit.model.plan import Ended, Plan, Probe
 from citgit.model.record import Exit
@@ -64,12 +64,14 @@ class Wrapper:
 class _Watch:
     """What is remembered of a running attempt between two looks; losing it costs precision only.
 
-    `child` is the shim, if this process started it; `ends` a descriptor that is readable once the shim has ended.
+    `child` is the shim, if this process started it; `ends` a descriptor that is readable once the shim has ended;
+    `others` are the children that this process had before.
     """
 
     family: Family
     child: int = 0
     ends: int = -1
+    others: frozenset[Child] | None = None
     next_sample: float = _FIRST_SAMPLE_S
     next_parts: float = 0.0
     in_parts: int = 0
@@ -118,11 +120,11 @@ class LocalExecutor:
                 (attempt.log / "err").write_text(f"cit: {why_not}\n")
                 attempt.leave(127, why_not)
                 return
-            become_reaper()
+            others = strangers(self._shims()) if become_reaper() else None
             wrapped = self._wrapper.wrap(plan, program)
             child = spawn(attempt.directory, wrapped.cwd, wrapped.command, wrapped.env, lock, wrapped.opened)
             watch = self._watch(plan, attempt, begun)
-            watch.child = child
+            watch.child, watch.others = child, others
             if watch.ends < 0:  # a quick shim has said who it is, and is watched already
                 watch.ends = _descriptor(child)
         except OSError as fault:
@@ -201,6 +203,9 @@ class LocalExecutor:
         watch.family.watchers = attempt.watchers()
         return watch
 
+    def _shims(self) -> list[int]:
+        return [one.child for one in self._watched.values()]
+
     def _forget(self, claim: str) -> None:
         watch = self._watched.pop(claim, None)
         if watch and watch.ends >= 0:
@@ -208,9 +213,9 @@ class LocalExecutor:
 
     def _is_over(self, attempt: Attempt, begun: Begun, watch: _Watch, left: Left | None) -> bool:
         """Whether nothing can write to the log any more: what was left behind is dead, the pipes are drained."""
-        if left and watch.child and become_reaper() and self._drain(attempt, watch):
-            shims = [one.child for one in self._watched.values()]
-            if strangers(shims) == set():
+        if left and watch.child and watch.others is not None and self._drain(attempt, watch):
+            now = strangers(self._shims())
+            if now is not None and now <= watch.others:
                 # the shim and all that descended from it are gone, or they would be our children now
                 self._empty.add(watch.family.claim)
                 return True

@@ -15,6 +15,9 @@ from collections.abc import Collection
 
 _PR_SET_CHILD_SUBREAPER = 36
 
+Child = tuple[int, bytes]
+"""A pid, and when that process started."""
+
 
 def become_reaper() -> bool:
     """Has orphans of this process's descendants become its children; False if that cannot be."""
@@ -29,10 +32,10 @@ def _become_reaper(_: int) -> bool:
     return bool(ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
 
 
-def strangers(known: Collection[int]) -> set[int] | None:
+def strangers(known: Collection[int]) -> frozenset[Child] | None:
     """The children of this process that are not `known`; None if the system does not say."""
     try:
-        return _children("self").difference(known)
+        return frozenset((pid, _started(pid)) for pid in _children("self").difference(known))
     except OSError:
         return None
 
@@ -47,6 +50,12 @@ def below(root: int) -> set[int]:
             found |= fresh
             waiting += fresh
     return found
+
+
+def _started(pid: int) -> bytes:
+    """What tells a process from a later one of the same number; our own children keep theirs until we wait for them."""
+    with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
+        return file.read(1024).rpartition(b")")[2].split()[19]
 
 
 def _children(process: str) -> set[int]:
