@@ -10,7 +10,7 @@ from citgit.flows.folders import folded, held_by
 from citgit.flows.state import Actor, State
 from citgit.interfaces import Answer, Entrusted, Update
 from citgit.model.build import Build
-from citgit.model.names import HERE, Kind
+from citgit.model.names import Kind
 from citgit.records import commit as commits
 from citgit.records.envelope import mail
 from citgit.records.folded import message
@@ -87,8 +87,3 @@ def _fold(state: State, actor: Actor, repository: Repository, pool: str, month: 
     # nothing is lost with an archive that did not get through: the builds still stand, the next turn folds again
     actor.journal.settle(oid)
     return answer is Answer.DONE
-
-
-def pools_of(repository: Repository) -> list[str]:
-    """All pools of the policy in force, and the pool of builds that people run themselves."""
-    return [*sorted(repository.snapshot.policies.tip.team.pool), HERE]
