@@ -74,6 +74,7 @@ class Attempt:
 
     def __init__(self, directory: str) -> None:
         self.directory = Path(directory)
+        self._base = f"{directory}/"
         self.log = self.directory / "log"
 
     def begin(self, *, shim: bool = False) -> int | None:
@@ -112,7 +113,7 @@ class Attempt:
     def is_alive(self) -> bool:
         """Whether the shim runs: it holds the lock, which no reused pid can fake."""
         try:
-            lock = os.open(self.directory / "alive", os.O_RDONLY)
+            lock = os.open(self._base + "alive", os.O_RDONLY)
         except FileNotFoundError:
             return False
         try:
@@ -144,13 +145,14 @@ class Attempt:
         if not self.is_alive():
             # Once the lock is free the pids may be anybody's.
             return ()
-        words = (self.directory / "alive").read_bytes().split()
+        with open(self._base + "alive", "rb", buffering=0) as file:
+            words = file.read().split()
         return tuple(int(word) for word in words) if len(words) == 3 else ()
 
     def left(self) -> Left | None:
         """How the command ended, once that is written completely."""
         try:
-            with open(self.directory / "exit", "rb") as file:
+            with open(self._base + "exit", "rb") as file:
                 found = _EXIT.match(file.read(16))
                 ended = os.fstat(file.fileno()).st_mtime_ns // 10**6
         except FileNotFoundError:
@@ -165,7 +167,8 @@ class Attempt:
     def error(self) -> str:
         """Why the command could not be run; empty if it could."""
         try:
-            return (self.directory / "error").read_text()
+            with open(self._base + "error") as file:
+                return file.read()
         except FileNotFoundError:
             return ""
 
@@ -190,7 +193,8 @@ class Attempt:
 
     def _read(self, name: str, kind: type[_T]) -> _T | None:
         try:
-            return msgspec.json.decode((self.directory / name).read_bytes(), type=kind)
+            with open(self._base + name, "rb", buffering=0) as file:
+                return msgspec.json.decode(file.read(), type=kind)
         except FileNotFoundError:
             return None
         except msgspec.MsgspecError as fault:
@@ -201,11 +205,12 @@ class Attempt:
 
     def _write(self, name: str, data: bytes) -> None:
         """Appears whole or not at all."""
-        fresh = self.directory / f".{name}.new"
+        fresh = f"{self._base}.{name}.new"
         try:
-            fresh.write_bytes(data)
-            fresh.replace(self.directory / name)
+            with open(fresh, "wb") as file:
+                file.write(data)
+            os.replace(fresh, self._base + name)
         except OSError as fault:
             with contextlib.suppress(OSError):
-                fresh.unlink()
+                os.unlink(fresh)
             raise cannot(f"write '{self.directory / name}'", fault) from fault

@@ -27,6 +27,10 @@ _MOST = 20_000
 """Judgements of one snapshot that are kept."""
 
 
+_WAITING = Life.WAITING.value
+_RUNNING = frozenset({Life.RUNNING.value, Life.STOPPING.value})
+
+
 class Repository:
     """The facts of one snapshot; builds that were judged once are not judged again.
 
@@ -256,9 +260,9 @@ def is_no_build(build: Build) -> bool:
 
 def is_waiting(build: Build) -> bool:
     """Whether an agent may claim it."""
-    return build.state == Life.WAITING.value and not build.broken and not build.unsupported
+    return build.state == _WAITING and not build.broken and not build.unsupported
 
 
 def is_running(build: Build) -> bool:
     """Whether somebody holds it."""
-    return build.state in (Life.RUNNING.value, Life.STOPPING.value) and not build.broken
+    return build.state in _RUNNING and not build.broken

@@ -29,23 +29,29 @@ def fill(target: Path, mirror: Path, commit: Oid, objects: GitObjects, tree: Oid
     if target.is_symlink() or (target.exists() and any(target.iterdir())):
         raise Errored(f"cannot check out into {str(target)!r}: it is not empty", hint="name a folder that is new")
     try:
-        inside = target / ".git"
-        for folder in ("objects/info", "refs/heads", "refs/tags"):
-            os.makedirs(inside / folder)
-        (inside / "HEAD").write_text(f"{commit}\n")
-        (inside / "config").write_text(CONFIG)
-        (inside / "objects" / "info" / "alternates").write_text(f"{(mirror / 'objects').resolve()}\n")
+        inside = f"{target}/.git"
+        os.makedirs(inside)
+        for folder in ("objects", "objects/info", "refs", "refs/heads", "refs/tags"):
+            os.mkdir(f"{inside}/{folder}")
+        _put(f"{inside}/HEAD", f"{commit}\n".encode())
+        _put(f"{inside}/config", CONFIG.encode())
+        _put(f"{inside}/objects/info/alternates", f"{os.path.realpath(mirror)}/objects\n".encode())
         if (mirror / "shallow").is_file():
-            shutil.copyfile(mirror / "shallow", inside / "shallow")
-        (inside / "packed-refs").write_bytes(_tags(mirror))
+            shutil.copyfile(mirror / "shallow", f"{inside}/shallow")
+        _put(f"{inside}/packed-refs", _tags(mirror))
         files = plain_files(objects, tree)
         if files is not None:
-            (inside / "index").write_bytes(write_files(target, files))
+            _put(f"{inside}/index", write_files(target, files))
         else:
             _by_git(target, commit, timeout)
     except BaseException:
         shutil.rmtree(target, ignore_errors=True)
         raise
+
+
+def _put(path: str, content: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(content)
 
 
 def _by_git(target: Path, commit: Oid, timeout: float) -> None:
