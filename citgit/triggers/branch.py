@@ -45,5 +45,9 @@ class BranchTrigger:
 
     def _save(self, heads: dict[str, Oid]) -> None:
         scratch = self._memory.with_suffix(".new")
-        scratch.write_text(json.dumps(heads, indent=1, sort_keys=True))
+        with open(scratch, "w") as file:
+            file.write(json.dumps(heads, indent=1, sort_keys=True))
+            # lost in a power cut, it would have this begin at the present heads, past pushes that nobody acted upon
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(scratch, self._memory)

@@ -6,14 +6,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import click
 import pytest
 from programs.site import Site, make_site
-
-from citgit.programs.cit import cit, main
 
 CIT = """\
 [job.lib]
@@ -150,31 +146,6 @@ def test_status_follows_a_build_until_it_is_over(site: Site) -> None:
     site.cit("cancel", build)
     assert json.loads(follower.stdout.readline())["outcome"] == "cancelled"
     assert follower.wait(timeout=30) == 5
-
-
-def _verbs(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    context = click.Context(group)
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        assert command is not None
-        yield (*path, name)
-        if isinstance(command, click.Group):
-            yield from _verbs(command, (*path, name))
-
-
-@pytest.mark.parametrize("verb", list(_verbs(cit)), ids=" ".join)
-def test_every_verb_shows_an_example(verb: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
-    """And what its answers look like for programs, wherever it answers."""
-    assert main([*verb, "--help"]) == 0
-    said = capsys.readouterr().out
-    assert "Example: " in said
-    if verb[0] not in _IN_WORDS and verb not in _GROUPS:
-        assert "--json" in said
-
-
-_GROUPS = {("job",), ("agent",)}
-_IN_WORDS = {"completion", "policy", "grant", "restore"}
-"""Verbs that have nothing to tell a program but their exit status."""
 
 
 def test_a_second_person_is_told_how_to_get_in(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
