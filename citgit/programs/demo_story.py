@@ -207,10 +207,12 @@ def _verify(stage: Stage) -> None:
     for line in stage.cit("verify", "--all").splitlines()[-4:]:
         stage.say("verify", line)
     stage.bare_git("fsck", "--strict", "--no-dangling")
-    refs = stage.bare_git("for-each-ref", "--format=%(refname)", "refs/cit/").split()
-    for ref in refs:
-        stage.git("fetch", "--quiet", "origin", f"{ref}:refs/demo/{ref.removeprefix('refs/cit/')}")
-        stage.git("verify-commit", f"refs/demo/{ref.removeprefix('refs/cit/')}")
+    # in one go: workers still archive, and what was archived loses its ref
+    stage.git("fetch", "--quiet", "origin", "+refs/cit/*:refs/demo/*")
+    fetched = stage.git("for-each-ref", "--format=%(refname)", "refs/demo/").split()
+    for name in fetched:
+        stage.git("verify-commit", name)
+    refs = [name.replace("refs/demo/", "refs/cit/", 1) for name in fetched]
     stage.say("git", f"git fsck is clean; git verify-commit accepts the tips of {len(refs)} refs")
     _further(stage, next(ref for ref in refs if "/archive/" in ref))
 
