@@ -1,6 +1,6 @@
 """The git program: the only place that starts it, in an environment that is not inherited.
 
-GitPython drives what talks to a host; what stays on this machine is started without it (docs/adr/0012).
+GitPython drives what talks to a host; what stays on this machine is started without it (docs/adr/0007).
 """
 
 from __future__ import annotations
