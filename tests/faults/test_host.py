@@ -30,10 +30,20 @@ def passed(world: World) -> None:
     assert until("the journals to be empty", lambda: not any(world.kept(agent) for agent in world.agents))
 
 
+# to a host without `cit-serve`, and with it: then pushes go through a channel that stays open
+WAYS = pytest.mark.parametrize("channel", [pytest.param(False, id="git"), pytest.param(True, id="channel")])
+
+
+def pushing(channel: bool) -> list[str]:
+    """The services that pushes may go through; a channel that broke is made up for by git."""
+    return ["git-receive-pack", *(["cit-serve"] if channel else [])]
+
+
+@WAYS
 @pytest.mark.parametrize("seconds", [3, pytest.param(600, marks=pytest.mark.soak)])
-def test_away(make: Callable[..., World], seconds: float) -> None:
+def test_away(make: Callable[..., World], seconds: float, channel: bool) -> None:
     """Builds end while the host is away, also for a worker that was killed meanwhile; results are pushed afterwards."""
-    world = make(network=True, slow=1)
+    world = make(network=True, channel=channel, slow=1)
     asked = world.ask(2, "slow")
     worker = world.worker(slots=2)
     attempts = [world.until_running(build) for build in asked]
@@ -50,15 +60,16 @@ def test_away(make: Callable[..., World], seconds: float) -> None:
 
 
 @pytest.mark.heavy
+@WAYS
 @pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(2, ROUNDS + 1))])
-def test_flapping(make: Callable[..., World], seed: int) -> None:
+def test_flapping(make: Callable[..., World], seed: int, channel: bool) -> None:
     """The host comes and goes every few tenths of a second."""
-    world, chance = make(network=True, slow=0.5), random.Random(seed)
+    world, chance = make(network=True, channel=channel, slow=0.5), random.Random(seed)
     world.worker(slots=2)
     for _ in range(5):
         world.ask(1, "slow")
         for _ in range(4):
-            world.fault(mode="away", **({"service": "git-receive-pack"} if chance.random() < 0.5 else {}))
+            world.fault(mode="away", **({"services": pushing(channel)} if chance.random() < 0.5 else {}))
             time.sleep(chance.uniform(0.1, 0.5))
             world.fault()
             time.sleep(chance.uniform(0.1, 0.5))
@@ -68,40 +79,43 @@ def test_flapping(make: Callable[..., World], seed: int) -> None:
 CUTS = 200 if ROUNDS > 1 else 3
 
 
+@WAYS
 @pytest.mark.parametrize("first", range(0, CUTS, 20))
-def test_cut(make: Callable[..., World], first: int) -> None:
+def test_cut(make: Callable[..., World], first: int, channel: bool) -> None:
     """The connection is cut after k bytes, with and without the client's git being killed: nothing is half done."""
-    world = make(network=True)
+    world = make(network=True, channel=channel)
     world.worker()
     for at in range(first, min(first + 20, CUTS)):
         chance = random.Random(at)
-        service = chance.choice(["git-receive-pack", "git-receive-pack", "git-upload-pack"])
+        services = chance.choice([pushing(channel), pushing(channel), ["git-upload-pack"]])
         fault = {
-            "mode": chance.choice(["cut", "kill"]), "service": service, "way": chance.choice(["up", "down"]),
+            "mode": chance.choice(["cut", "kill"]), "services": services, "way": chance.choice(["up", "down"]),
             "bytes": chance.choice([0, 3, 500, 2500]) + chance.randrange(400), "times": chance.randrange(1, 4),
         }  # fmt: skip
         world.ask()
         world.fault(**fault)
         until(f"cut {at}: {fault}", lambda: not world.active())
+    assert any(one.startswith(pushing(channel)[-1]) for one in world.struck())
     passed(world)
 
 
+@WAYS
 @pytest.mark.parametrize(
     "fault",
     [
-        pytest.param({"mode": "mute", "service": "git-receive-pack"}, id="applied-then-failed"),
+        pytest.param({"mode": "mute"}, id="applied-then-failed"),
         pytest.param({"mode": "late", "seconds": 1.5}, id="late", marks=pytest.mark.heavy),
     ],
 )
-def test_answers(make: Callable[..., World], fault: dict[str, object]) -> None:
+def test_answers(make: Callable[..., World], fault: dict[str, object], channel: bool) -> None:
     """The host does what it is told, but its answers are lost or late: nothing is done twice."""
-    world = make(network=True)
+    world = make(network=True, channel=channel)
     world.ask(3)
-    world.fault(**fault, times=12)
+    world.fault(**fault, services=pushing(channel), times=12)
     world.worker(slots=2)
     spent = world.top / "faults.json"
     until("the faults to be used up, or all to end", lambda: '"times": 0' in spent.read_text() or not world.active())
-    assert '"times": 12' not in spent.read_text()
+    assert world.struck()[f"{pushing(channel)[-1]} {fault['mode']}"]
     passed(world)
 
 
@@ -125,9 +139,10 @@ def test_read_only(make: Callable[..., World]) -> None:
 
 
 @pytest.mark.heavy
-def test_no_access(make: Callable[..., World]) -> None:
+@WAYS
+def test_no_access(make: Callable[..., World], channel: bool) -> None:
     """A host whose repository is gone for a while, or closed to us, ends no worker."""
-    world = make(network=True)
+    world = make(network=True, channel=channel)
     worker = world.worker()
     until("the worker to serve", lambda: worker.told("serving"))
     world.bare.rename(world.top / "elsewhere.git")
@@ -162,10 +177,11 @@ def small_disk(place: Path, size: str) -> Iterator[None]:
 
 
 @pytest.mark.heavy
-def test_full(make: Callable[..., World], tmp_path: Path) -> None:
+@WAYS
+def test_full(make: Callable[..., World], tmp_path: Path, channel: bool) -> None:
     """A host without a free block takes nothing and loses nothing; once there is room, all goes on."""
     with small_disk(tmp_path / "disk", "4m"):
-        world = make(network=True, slow=1)
+        world = make(network=True, channel=channel, slow=1)
         shutil.move(world.bare, tmp_path / "disk" / "project.git")
         world.bare.symlink_to(tmp_path / "disk" / "project.git")
         asked = world.ask(2, "slow")
@@ -181,9 +197,10 @@ def test_full(make: Callable[..., World], tmp_path: Path) -> None:
 
 
 @pytest.mark.heavy
-def test_emptied_and_restored(make: Callable[..., World]) -> None:
+@WAYS
+def test_emptied_and_restored(make: Callable[..., World], channel: bool) -> None:
     """An emptied host, then an older backup: alarms, nothing runs twice; the true state put back, all goes on."""
-    world = make(network=True, slow=1)
+    world = make(network=True, channel=channel, slow=1)
     world.ask(1)
     worker = world.worker()
     world.until_archived()

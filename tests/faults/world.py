@@ -98,7 +98,10 @@ class Started:
 
 @dataclass
 class World:
-    """Everything below `top`. `url` is how workers and people reach the state repository `bare`."""
+    """Everything below `top`. `url` is how workers and people reach the state repository `bare`.
+
+    `network`: through link.py, as if over ssh; `channel`: to a host that has `cit-serve`.
+    """
 
     top: Path
     agents: Sequence[str] = ("lab1",)
@@ -107,10 +110,12 @@ class World:
     slow: float = 3
     extra: str = ""
     network: bool = False
+    channel: bool = False
     url: str = ""
     env: dict[str, str] = field(default_factory=dict)
     workers: list[Started] = field(default_factory=list)
     accepted: list[str] = field(default_factory=list)
+    faults: int = 0
 
     def __post_init__(self) -> None:
         self.bare = self.top / "project.git"
@@ -127,6 +132,7 @@ class World:
             self.env |= {
                 "GIT_SSH_COMMAND": f"{sys.executable} -IS {Path(__file__).with_name('link.py')}",
                 "GIT_SSH_VARIANT": "ssh", "FAULTS": str(self.top / "faults.json"),
+                **({"SERVE": f"{sys.executable} -P -m citgit.programs.serve"} if self.channel else {}),
             }  # fmt: skip
         (self.top / "home").mkdir(parents=True)
         self._found()
@@ -156,9 +162,15 @@ class World:
 
     def fault(self, **fault: object) -> None:
         """What the network does from now on (see link.py); nothing given: all is well."""
+        self.faults += 1
         scratch = self.top / "faults.new"
-        scratch.write_text(json.dumps(fault))
+        scratch.write_text(json.dumps({**fault, "number": self.faults}))
         scratch.replace(self.top / "faults.json")
+
+    def struck(self) -> Counter[str]:
+        """How often faults really did something, by "SERVICE MODE"."""
+        path = self.top / "faults.json.struck"
+        return Counter(path.read_text().splitlines() if path.exists() else [])
 
     def run(self, *argv: str, cwd: Path | None = None, ok: tuple[int, ...] = (0,)) -> str:
         """A command, in the clone unless told otherwise; its stdout."""
