@@ -186,6 +186,12 @@ class MemoryHost:
         for oid in self.refs.values():
             self.objects.content.update(kept.closure(oid, self.objects.content))
 
+    def without_faults(self) -> MemoryHost:
+        """The same repository over a perfect network."""
+        perfect = MemoryHost()
+        perfect.refs, perfect.objects = self.refs, self.objects
+        return perfect
+
     def empty(self) -> None:
         """Loses everything."""
         self.refs, self.objects = {}, MemoryObjects()
