@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import suppress
 
 from citgit.errors import NotYet
 from citgit.flows.builds import Repository
@@ -24,10 +25,11 @@ def archive(state: State, actor: Actor, repository: Repository, pool: str) -> li
     ready: dict[str, list[Build]] = defaultdict(list)
     stale = []
     for build in repository.active(pool):
-        if repository.is_archived(pool, build.id):
-            stale.append(build)
-        elif build.is_final and not build.broken and not build.unsupported and _promises_exist(repository, build):
-            ready[month_of(build.id)].append(build)
+        with suppress(NotYet):
+            if repository.is_archived(pool, build.id):
+                stale.append(build)
+            elif build.is_final and not build.broken and not build.unsupported and _promises_exist(repository, build):
+                ready[month_of(build.id)].append(build)
     if _is_held(state, repository, pool):
         return []
     done = []

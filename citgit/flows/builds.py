@@ -149,14 +149,14 @@ class Repository:
                 yield self.state.refs.build(pool, build), tip
 
     def is_archived(self, pool: str, build: str) -> bool:
-        """Whether the pool's archive holds the build: it is final for ever."""
+        """Whether the pool's archive holds the build: it is final for ever. Raises NotYet: it cannot be judged yet."""
         tip = archived_tip(self.state, self.snapshot.tips, pool, build)
         if not tip:
             return False
         try:
             # anybody may have written the entry: it counts if what it names has ended
             return self.build(self.state.refs.build(pool, build), tip).is_final
-        except (NotYet, NotFound, Refused):
+        except (NotFound, Refused):
             return False
 
     # -- rules.facts.Facts ------------------------------------------------------------------------------
@@ -229,7 +229,7 @@ class Repository:
             spoiled = bool(found.broken) or any(entry.void for entry in found.entries)
             self._asked_facts |= spoiled
             if spoiled and not found.is_final and self._archived_at(place) == tip:
-                written = judge(ref, place, links, self.snapshot.policies, self, as_written=True)
+                written = judge(ref, place, links, self.snapshot.policies, self, archived=True)
                 return once_final(found, written)
             return found
         finally:

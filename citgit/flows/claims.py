@@ -159,7 +159,10 @@ def draft_claim(
 
 
 def is_finished(state: State, repository: Repository, won: Claimed) -> bool:
-    """Reads the archive anew: whether the build is in it; then the claim is dropped. Raises RemoteAway."""
+    """Reads the archive anew: whether the build is in it; then the claim is dropped.
+
+    Raises RemoteAway, NotYet: nobody can tell, so nothing may start; the next turn asks again.
+    """
     tips = state.remote.fetch([state.refs.archive(won.build.pool, month_of(won.build.id))])
     tips = {ref: tip for ref, tip in tips.items() if is_archive(state, tip)}
     now = replace(repository.snapshot, tips={**repository.snapshot.tips, **tips})

@@ -235,12 +235,11 @@ class Worker:
                 held = build.held
                 if not is_running(build) or held is None or held.actor != self.actor.name:
                     continue
-                if (
-                    held.claim in self.attempts.begun
-                    or held.claim in self.attempts.stopped
-                    or repository.is_archived(pool, build.id)
-                ):
+                if held.claim in self.attempts.begun or held.claim in self.attempts.stopped:
                     continue
+                there = self._guard("adopt", lambda b=build: repository.is_archived(b.pool, b.id), build.id)  # type: ignore[misc]
+                if there is not False:
+                    continue  # it is archived, or nobody can tell yet
                 if held.claim in known or held.claim in self.workshop.running():
                     body = self.body_of(held.claim)
                     if body is not None and not build.stopping:

@@ -53,28 +53,34 @@ _OUTCOME = {
 
 
 class _Case(NamedTuple):
-    """What the records of one chain are judged by; `later` says whether policies after the cited one count too."""
+    """What the records of one chain are judged by; `later` says whether policies after the cited one count too.
+
+    `archived` believes whoever archived the chain that the builds on which its end rests were there.
+    """
 
     links: Sequence[Link]
     chain: PolicyChain
     facts: Facts
     later: bool
+    archived: bool
 
 
 def judge(
-    ref: str, place: Place, links: Sequence[Link], chain: PolicyChain, facts: Facts, *, as_written: bool = False
-) -> Build:
+    ref: str, place: Place, links: Sequence[Link], chain: PolicyChain, facts: Facts, *, as_written: bool = False,
+    archived: bool = False,
+) -> Build:  # fmt: skip
     """What the chain (root first) at `ref` amounts to.
 
     `as_written` judges each record by the policy that it cites alone, as its writer did: what is void even then, no
-    honest program wrote. It shows who lied, and decides nothing.
+    honest program wrote. It shows who lied, and decides nothing. `archived` does so for a chain in an archive, where a
+    build that a record rests on may be missing: a host that came back from a backup has it only once it is given back.
 
     Raises:
         NotYet: a record cites a policy, or refers to a build, that the repository as fetched does not hold.
     """
     build = Build(id=place.leaf, pool=place.group, ref=ref, tip=links[-1].oid, state=State.NONE.value)
     parent: Link | None = None
-    case = _Case(links, chain, facts, not as_written)
+    case = _Case(links, chain, facts, not (as_written or archived), archived)
     for seq, link in enumerate(links):
         if broken := _shape(link, parent):
             return replace(build, broken=broken)
@@ -88,9 +94,9 @@ def judge(
 
 
 def once_final(found: Build, written: Build) -> Build:
-    """An archived build that a later policy made void: it stays final, and reads errored (revoked).
+    """An archived build that a later policy made void, or a missing build: it stays final, and reads errored (revoked).
 
-    `found` is the judgement by all policies, `written` the one by the policies that its records cite.
+    `found` is the judgement by all policies and facts, `written` the one by what its writers and archivers saw.
     """
     if found.is_final or not written.is_final:
         return found
@@ -125,7 +131,8 @@ def _step(build: Build, link: Link, parent: Link | None, seq: int, case: _Case) 
         wanted = " or ".join(sorted(one.value for one in rule.who))
         return _append(counted, link, f"{record.head.actor} is not {wanted}")
     for guard in rule.guards:
-        if fault := _GUARDS[guard](build, record, who, chain, facts):
+        fault = _GUARDS[guard](build, record, who, chain, facts)
+        if fault and not (case.archived and _rests_on_absent(build, record, facts)):
             return _append(counted, link, fault)
     return _append(_apply(counted, link, record, kind, rule, who, chain, facts), link, "")
 
@@ -315,6 +322,14 @@ def _evidence(build: Build, record: Record, _who: frozenset[Who], _chain: Policy
     if body.build not in upstream:
         return f"build {body.build} is not upstream of this one"
     return "" if other.outcome not in (Outcome.PASSED, Outcome.REUSED) else "the upstream build passed"
+
+
+def _rests_on_absent(build: Build, record: Record, facts: Facts) -> bool:
+    """Whether the record ends this build because of another one that is not here."""
+    body = record.body
+    if isinstance(body, Supersede):
+        return body.successor > build.id and facts.other(body.successor) is None
+    return isinstance(body, Reused | Skipped) and facts.other(body.build) is None
 
 
 def _promises_fit(build: Build, record: Record, *_: object) -> str:
