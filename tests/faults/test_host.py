@@ -161,13 +161,21 @@ def fill(path: Path) -> None:
             file.write(b"x" * 4096)
 
 
+def remove(place: Path) -> None:
+    """Removes a repository that a git may be writing to at this moment."""
+    while place.exists():
+        shutil.rmtree(place, ignore_errors=True)
+
+
 @contextmanager
 def small_disk(place: Path, size: str) -> Iterator[None]:
     """A file system of that size at `place`."""
     if os.geteuid() != 0:
         need("root (to mount a small disk)")
     place.mkdir(parents=True)
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "citgit-faults", str(place)], check=False)
+    # a worker's home must be nobody else's
+    options = f"size={size},mode=0700"
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "citgit-faults", str(place)], check=False)
     if done.returncode:
         need("the right to mount")
     try:
@@ -215,11 +223,11 @@ def test_emptied_and_restored(make: Callable[..., World], channel: bool) -> None
     subprocess.run(["git", "init", "-q", "--bare", str(world.bare)], check=True)
     world.fault()
     until("the alarm", lambda: worker.told("alarm", "vanished"))
-    shutil.rmtree(world.bare)
+    remove(world.bare)
     shutil.copytree(older, world.bare)
     time.sleep(2)
     assert worker.process.poll() is None, worker.log.read_text()[-2000:]
-    shutil.rmtree(world.bare)
+    remove(world.bare)
     whole.rename(world.bare)
     passed(world)
     assert all(times == 1 for times in world.executions().values())
