@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -32,12 +33,14 @@ _MOST_LINKS = 20_000
 class _Refs(RefFiles):
     """The refs of a repository, listed once and then followed by events; a Waker too.
 
-    The repository may be moved away: then nothing is known of them, not that all are gone.
+    The repository may be moved away: then nothing is known of them, not that all are gone. Another one in its place
+    is for another session: what is watched and remembered here is of the first.
     """
 
     def __init__(self, place: Path, root: str) -> None:
         super().__init__(place, root)
-        self._head = place / "HEAD"
+        self._at = place
+        self._first = self._identity()
         self._prefix = root
         self._watch = RefWatch(place, deletions=True)
         self._listed: dict[str, Oid] | None = None
@@ -48,15 +51,24 @@ class _Refs(RefFiles):
         return self.read(ref)
 
     def read(self, ref: str) -> Oid | None:
-        """Where a ref is now. Raises OSError if the repository is not there."""
-        self._head.stat()
+        """Where a ref is now. Raises OSError if the repository is not there, or another one is."""
+        self._stay()
         return super().read(ref)
 
     def under(self, prefix: str) -> dict[str, Oid]:
-        """The refs below a prefix. Raises OSError if the repository is not there."""
-        self._head.stat()
+        """The refs below a prefix. Raises OSError if the repository is not there, or another one is."""
+        self._stay()
         listed = self._follow()
         return {ref: oid for ref, oid in listed.items() if ref.startswith(prefix)}
+
+    def _identity(self) -> tuple[int, int]:
+        found = self._at.stat()
+        return found.st_dev, found.st_ino
+
+    def _stay(self) -> None:
+        (self._at / "HEAD").stat()
+        if self._identity() != self._first:
+            raise OSError(errno.ESTALE, "another repository has taken the place of this one", str(self._at))
 
     def fileno(self) -> int:
         """Readable when a ref may have changed; -1 where the system tells no such thing."""
