@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from services import need
 
 from citgit.config.explain import KEYS
 from citgit.config.read import config_paths, read_cit, read_team
@@ -71,9 +72,9 @@ def test_jobs_pass(checkout: Path, name: str) -> None:
         assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
-@pytest.mark.skipif(shutil.which("npm", path=ENV["PATH"]) is None, reason="node and npm are not installed")
 def test_the_node_job_passes(checkout: Path) -> None:
     """It needs no dependencies, and leaves a report where the job says."""
+    need("" if shutil.which("npm", path=ENV["PATH"]) else "node and npm")
     (resolved,) = resolve(config(), "web", parameters={})
     ended = build(checkout, resolved.job)
     assert ended.returncode == 0, ended.stdout + ended.stderr
