@@ -36,16 +36,32 @@ class Decoder:
         """Whether no frame has begun."""
         return not self._pending
 
+    def rest(self, most: int) -> bytes:
+        """Bytes that follow the last frame, at most so many, taken out: for who knows that they are no frame."""
+        found = bytes(self._pending[:most])
+        del self._pending[:most]
+        return found
+
     def feed(self, data: bytes) -> Iterator[tuple[bytes, bytes]]:
         """(head, body) of each frame that is whole now. Raises Garbled."""
-        self._pending += data
-        while len(self._pending) >= _LENGTHS.size:
-            head, body = _LENGTHS.unpack_from(self._pending)
-            if not 0 < head <= HEAD_LIMIT or body > BODY_LIMIT:
-                raise Garbled(f"a frame of {head} + {body} bytes is not allowed")
-            start, end = _LENGTHS.size + head, _LENGTHS.size + head + body
-            if len(self._pending) < end:
-                return
-            found = bytes(self._pending[_LENGTHS.size : start]), bytes(self._pending[start:end])
-            del self._pending[:end]
+        self.add(data)
+        while found := self.take():
             yield found
+
+    def add(self, data: bytes) -> None:
+        """What has arrived."""
+        self._pending += data
+
+    def take(self) -> tuple[bytes, bytes] | None:
+        """(head, body) of the next frame; None while it is not whole. Raises Garbled."""
+        if len(self._pending) < _LENGTHS.size:
+            return None
+        head, body = _LENGTHS.unpack_from(self._pending)
+        if not 0 < head <= HEAD_LIMIT or body > BODY_LIMIT:
+            raise Garbled(f"a frame of {head} + {body} bytes is not allowed")
+        start, end = _LENGTHS.size + head, _LENGTHS.size + head + body
+        if len(self._pending) < end:
+            return None
+        found = bytes(self._pending[_LENGTHS.size : start]), bytes(self._pending[start:end])
+        del self._pending[:end]
+        return found

@@ -1,7 +1,7 @@
 """What a key that is bound to `cit-serve` may ask for: a closed grammar of words, read without a shell.
 
-A command is a verb and one repository, nothing else. The repository is looked up among those that the key may use;
-what the client wrote never becomes a path, an option or a variable.
+A command is a verb and one repository, or a verb of a node and the ids that it takes, nothing else. The repository is
+looked up among those that the key may use; what the client wrote never becomes a path, an option or a variable.
 """
 
 from __future__ import annotations
@@ -33,12 +33,43 @@ _COMMAND = re.compile(
 _SPELLINGS = {verb.value: verb for verb in Verb} | {"git upload-pack": Verb.UPLOAD, "git receive-pack": Verb.RECEIVE}
 
 
+_CLAIM = re.compile(r"[0-9a-f]{40}", re.ASCII)
+
+NODE_VERBS: Mapping[str, tuple[re.Pattern[str], ...]] = {
+    "stats": (),
+}
+"""The verbs of a node, each with what its words must look like, one space before each. What a verb needs beside ids
+is told on its stdin, in frames."""
+
+# No quotes, so that nobody has to take any away.
+_NODE = re.compile(r"cit-serve (?P<verb>[a-z]{1,16})(?P<words>(?: [0-9a-z-]{1,64}){0,4})", re.ASCII)
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """A verb, and the path of the repository as the key's owner configured it."""
 
     verb: Verb
     repository: Path
+
+
+@dataclass(frozen=True, slots=True)
+class NodeCommand:
+    """A verb of a node and its words, each of the form that the verb takes."""
+
+    verb: str
+    words: tuple[str, ...]
+
+
+def parse_node(line: str) -> NodeCommand | None:
+    """The command of a node that a client asked for; None if the line is none."""
+    found = _NODE.fullmatch(line)
+    takes = NODE_VERBS.get(found["verb"]) if found else None
+    if found is None or takes is None:
+        return None
+    words = tuple(found["words"].split(" ")[1:])
+    fits = len(words) == len(takes) and all(one.fullmatch(word) for one, word in zip(takes, words, strict=True))
+    return NodeCommand(found["verb"], words) if fits else None
 
 
 def parse(line: str, allowed: Mapping[str, Path], verbs: Iterable[Verb] = tuple(Verb)) -> Command:

@@ -31,13 +31,13 @@ def serve(
     os.set_blocking(sink, False)
     heard = clock()
     try:
-        _write(sink, session.greeting(), stalled)
+        send(sink, session.greeting(), stalled)
         while not session.ended:
             watched = waker.fileno() if waker else -1
             patience = idle if session.is_between else stalled
             left = heard + patience - clock()
             if left <= 0:
-                _write(sink, session.end("idle", f"nothing was heard for {patience:g} s"), stalled)
+                send(sink, session.end("idle", f"nothing was heard for {patience:g} s"), stalled)
                 return
             readable = select.select(
                 [source, *([watched] if watched >= 0 else [])], [], [], left if watched >= 0 else min(left, _LOOK)
@@ -48,14 +48,15 @@ def serve(
                     return
                 heard = clock()
                 for answer in session.received(data):
-                    _write(sink, answer, stalled)
+                    send(sink, answer, stalled)
             if waker is None or watched < 0 or waker.drain():
-                _write(sink, session.look(), stalled)
+                send(sink, session.look(), stalled)
     except (Gone, BrokenPipeError, ConnectionResetError):
         return
 
 
-def _write(sink: int, data: bytes, stalled: float) -> None:
+def send(sink: int, data: bytes | memoryview, stalled: float) -> None:
+    """Writes all of it to a descriptor that does not block. Raises Gone if nobody takes any for `stalled` seconds."""
     view = memoryview(data)
     while view:
         if not select.select([], [sink], [], stalled)[1]:

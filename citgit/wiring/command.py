@@ -11,8 +11,10 @@ from pathlib import Path
 from citgit.git.program import become
 from citgit.ssh.grammar import READS as READS
 from citgit.ssh.grammar import Command as Command
+from citgit.ssh.grammar import NodeCommand as NodeCommand
 from citgit.ssh.grammar import Verb as Verb
 from citgit.ssh.grammar import parse as parse
+from citgit.ssh.grammar import parse_node as parse_node
 from citgit.ssh.grammar import spellings as spellings
 
 _PROTOCOL = re.compile(r"version=[0-2]")

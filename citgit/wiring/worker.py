@@ -40,6 +40,7 @@ from citgit.triggers.branch import BranchTrigger
 from citgit.wiring.clone import client_state, config_dir, data_dir, own_store, state_dir
 from citgit.wiring.hosts import mirrors
 from citgit.wiring.toml import TomlConfigs
+from citgit.workspaces.home import About, describe
 from citgit.workspaces.reserve import Reserve
 from citgit.workspaces.wake import Wake
 from citgit.workspaces.workshop import Found, NodeWorkshop, Tools
@@ -111,6 +112,7 @@ def open_worker(
         programs=(TOOLS,),
     )
     here = source or url
+    describe(home, About(url=url, actor=actor_name, source=here, root=root))
     walls = executors([data_dir(), home, *_key_files(key)])
     workshop = NodeWorkshop(home, here, sources, walls, tools, reserve=Reserve(home, keep_free))
     agent = team.agent.get(actor_name.removeprefix("agent:")) if team else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import os
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from citgit.errors import Refused
-from citgit.ssh.grammar import READS, Command, Verb, parse, spellings
+from citgit.programs.node import VERBS
+from citgit.ssh.grammar import NODE_VERBS, READS, Command, NodeCommand, Verb, parse, parse_node, spellings
 from citgit.wiring.command import own_environment
 
 REPOSITORY, BELOW = Path("/srv/project.git"), Path("/home/cit/team/state.git")
@@ -125,3 +127,51 @@ def test_environment_of_the_client_is_dropped() -> None:
     assert "CIT_PUSHER" not in own_environment(sent, "")
     for version in ("version=3", "version=2 ", "version=2\nx", "2", "version=2:x"):
         assert "GIT_PROTOCOL" not in own_environment({"GIT_PROTOCOL": version}, "")
+
+
+CLAIM = "0123456789abcdef0123456789abcdef01234567"
+
+
+def test_verbs_of_a_node() -> None:
+    """Each has its words, of its form alone, and a file that does it."""
+    assert NODE_VERBS.keys() == VERBS.keys()
+    assert parse_node("cit-serve stats") == NodeCommand("stats", ())
+    for verb, takes in NODE_VERBS.items():
+        words = [next(word for word in WORDS if one.fullmatch(word)) for one in takes]
+        line = " ".join(["cit-serve", verb, *words])
+        assert parse_node(line) == NodeCommand(verb, tuple(words))
+        assert importlib.util.find_spec(f"citgit.programs.node.{VERBS[verb]}")
+
+
+WORDS = (CLAIM, "0190a0b0-0000-7000-8000-000000000000")
+
+
+def hostile_to_a_node() -> list[str]:
+    """Lines that look like a node's verbs and are none."""
+    odd = [
+        "", " ", "  ", "''", f"'{CLAIM}'", f'"{CLAIM}"', CLAIM[:-1], CLAIM + "0", CLAIM.upper(), CLAIM[:-1] + "g",
+        f"{CLAIM} {CLAIM}", f"{CLAIM};id", f"{CLAIM} ;id", f"{CLAIM}&&id", f"{CLAIM}|id", f"{CLAIM}>x", f"{CLAIM}\n",
+        f"{CLAIM}\nid", f"{CLAIM}\r", f"{CLAIM}\0", f"$({CLAIM})", f"`{CLAIM}`", f"{CLAIM} --own", f"--own {CLAIM}",
+        f"-- {CLAIM}", "../../etc/passwd", "/etc/passwd", f"../{CLAIM}", f"{CLAIM}/..", f"{CLAIM}/log", "~", "*", "?",
+        "-", "--", "--help", "--as person:eve", "--home /", "--own", "-h", f" {CLAIM}", f"{CLAIM} ", f"{CLAIM}\t",
+        f"\t{CLAIM}", "\uff10" + CLAIM[1:], "\u0660" + CLAIM[1:], f"{CLAIM}\u200b", "0" * 64, "0" * 100_000, "HEAD",
+        "@", "@{u}", "refs/cit/policy", "%30" * 40, "\\x30" * 40, "0x" + CLAIM[2:], CLAIM.replace("0", "O"), "null",
+        "{}", "[]", f"{CLAIM}\x1b[2J", f"{CLAIM}=", f"X={CLAIM}", f"{CLAIM},{CLAIM}", f"{CLAIM}:{CLAIM}", "1 2 3 4 5",
+    ]  # fmt: skip
+    lines = [f"cit-serve {verb} {word}" for verb in NODE_VERBS for word in odd]
+    lines += [f"cit-serve {verb}{end}" for verb in NODE_VERBS for end in ("\n", " ;id", "\0", "s", "/", ".py", "'")]
+    starts = [
+        "", "cit", "cit-serve ", "cit-serve\t", "CIT-SERVE", "exec cit-serve", "/usr/bin/cit-serve", "X=1 cit-serve",
+        "cit-serve --as person:eve", "cit-serve --own",
+    ]  # fmt: skip
+    lines += [f"{start} {verb}" for verb in NODE_VERBS for start in starts]
+    verbs = ["shell", "exec", "sh", "cat", "put", "get", "scp", "read", "write", "root", "import", "os", "asked"]
+    return [*lines, *(f"cit-serve {verb}{more}" for verb in verbs for more in ("", f" {CLAIM}"))]
+
+
+def test_hostile_verbs() -> None:
+    """None is taken for a node's verb, nor for one of a repository."""
+    lines = hostile_to_a_node()
+    taken = [line for line in lines if parse_node(line) or not refusal(line)]
+    assert taken == []
+    assert len(set(hostile() + lines)) >= 500

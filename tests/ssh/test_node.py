@@ -1,0 +1,59 @@
+"""A node's verbs behind a real sshd: who is asking is bound to the key, and nothing but the verbs is answered."""
+
+from __future__ import annotations
+
+import pytest
+from nodes import Node, node
+
+from citgit.programs.node.stats import End, Used
+
+__all__ = ["node"]
+
+pytestmark = pytest.mark.privileged
+
+
+def test_how_a_node_is_used(node: Node) -> None:
+    """Who has a role is told; who has none gets the same answer as on a node without workers."""
+    node.build("make")
+    with node.call(node.key("ben"), "stats") as call:
+        used = call.hear(Used)
+        assert (used.agent, used.running, used.kept) == ("lab1", 0, 1)
+        assert 0 < used.free < used.total
+        call.hear(End)
+    for stranger in ("eve", "nobody"):
+        with node.call(node.key(stranger), "stats") as call:
+            call.hear(End)
+
+
+def test_only_the_verbs(node: Node) -> None:
+    """Through sshd: no shell, no other program, no option, no repository; each refused with the same words."""
+    key = node.key("ben")
+    lines = [
+        "", "id", "sh", "cit-serve", "cit-serve shell", "cit-serve stats;id", "cit-serve stats --home /",
+        "cit-serve stats\nid", "cit-serve --as person:anna stats", "CIT_X=1 cit-serve stats", "scp -f /etc/passwd",
+        f"git-upload-pack '{node.site.bare}'", f"cit-serve state '{node.site.bare}'", "cit-serve stats $(id)",
+    ]  # fmt: skip
+    for line in lines:
+        told = node.raw(key, line)
+        assert (told.returncode, told.stdout) == (3, b""), (line, told)
+        assert b"cit-serve: error: " in told.stderr
+
+
+def test_a_key_that_is_not_theirs_any_more(node: Node) -> None:
+    """A binding that names a key holds for as long as that key is in force."""
+    node.build("make")
+    with node.call(node.key("ben", "--key SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"), "stats") as call:
+        call.hear(End)
+
+
+def test_words_of_a_login(node: Node) -> None:
+    """What a node's shell prints before cit-serve begins is skipped; what is no cit-serve is said to be none."""
+    shell = [*node.sshd.command.split(), "-p", str(node.sshd.port), "citgit-anna@127.0.0.1"]
+    serve = f"{node.sshd.python()} -m citgit.programs.serve --home {node.home}"
+    node.build("make")
+    from citgit.ssh.call import Call, NoServe
+
+    with Call([*shell, f"echo welcome; {serve} stats"], node="lab1", patience=30) as call:
+        assert call.hear(Used).agent == "lab1"
+    with Call([*shell, "echo cit-server 1"], node="lab1", patience=30) as call, pytest.raises(NoServe):
+        call.hear(Used)
