@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Iterator
 
 from citgit.errors import Bug, NotFound, NotYet, Refused, RemoteAway
+from citgit.flows.answers import Asking, Judged
 from citgit.flows.chains import read_chain
 from citgit.flows.folders import archived_tip, listed, tip_in
 from citgit.flows.policies import every_pool
@@ -46,7 +47,6 @@ class Repository:
         self._open: set[str] = set()
         self._months: set[str] = set()
         self._pools = every_pool(snapshot.policies)
-        self._asked_facts = False
         for kept in (state.links, state.judged):
             if len(kept) > _KEPT and len(kept) > 16 * len(snapshot.tips):
                 kept.clear()
@@ -190,7 +190,6 @@ class Repository:
             if not ref.endswith(month):
                 # an archive of another month cannot hold it
                 continue
-            self._asked_facts = True
             try:
                 if tip := tip_in(self.state, archive, build):
                     return tip
@@ -198,8 +197,11 @@ class Repository:
                 continue
         return ""
 
+    def archived_at(self, place: Place) -> Oid:
+        """The tip under which the archive of the build's month holds it; "" if it does not."""
+        return archived_tip(self.state, self.snapshot.tips, place.group, place.leaf)
+
     def _other(self, build: str) -> Build | None:
-        self._asked_facts = True
         if build in self._open:
             # two builds cannot be each other's evidence
             return None
@@ -208,35 +210,26 @@ class Repository:
     # ---------------------------------------------------------------------------------------------------
 
     def _known(self, ref: str, place: Place, tip: Oid) -> Build:
-        """The judgement, from an earlier snapshot if nothing but the chain and the policy had a say in it."""
+        """The judgement, from an earlier snapshot if all that had a say in it is still as it was."""
         key = (ref, tip, self.snapshot.policies.tip.oid)
-        if key in self.state.judged:
-            return self.state.judged[key]
-        outer, self._asked_facts = self._asked_facts, False
-        try:
-            found = self._judge(ref, place, tip)
-            if not self._asked_facts:
-                self.state.judged[key] = found
-        finally:
-            self._asked_facts |= outer
-        return found
-
-    def _judge(self, ref: str, place: Place, tip: Oid) -> Build:
         self._open.add(place.leaf)
         try:
-            links = read_chain(self.state, tip)
-            found = judge(ref, place, links, self.snapshot.policies, self)
-            spoiled = bool(found.broken) or any(entry.void for entry in found.entries)
-            self._asked_facts |= spoiled
-            if spoiled and not found.is_final and self._archived_at(place) == tip:
-                written = judge(ref, place, links, self.snapshot.policies, self, archived=True)
-                return once_final(found, written)
-            return found
+            kept = self.state.judged.get(key)
+            if kept is None or not kept.holds(self):
+                asking = Asking(self)
+                kept = self.state.judged[key] = Judged(self._judge(ref, place, tip, asking), tuple(asking.asked))
+            return kept.build
         finally:
             self._open.discard(place.leaf)
 
-    def _archived_at(self, place: Place) -> Oid:
-        return archived_tip(self.state, self.snapshot.tips, place.group, place.leaf)
+    def _judge(self, ref: str, place: Place, tip: Oid, facts: Asking) -> Build:
+        links = read_chain(self.state, tip)
+        found = judge(ref, place, links, self.snapshot.policies, facts)
+        spoiled = bool(found.broken) or any(entry.void for entry in found.entries)
+        if spoiled and not found.is_final and facts.archived_at(place) == tip:
+            written = judge(ref, place, links, self.snapshot.policies, facts, archived=True)
+            return once_final(found, written)
+        return found
 
     def _listed(self, pool: str, archive: Oid) -> Iterator[tuple[str, Oid, str]]:
         return ((pool, archive, build) for build in listed(self.state, archive))

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from citgit.errors import Refused, Unsupported
+from citgit.flows.answers import Judged
 from citgit.interfaces import Clock, Entropy, Journal, Objects, Oid, Remote, Signer, Tips, Vault, Verifier
-from citgit.model.build import Build, Link
+from citgit.model.build import Link
 from citgit.model.names import Kind, Refs
 from citgit.model.policy import PolicyChain
 
@@ -42,7 +43,7 @@ class State:
     """A client of a state repository. `pinned` is the root policy's oid, "" before it was first seen.
 
     `links` caches what was verified, by oid: a commit's bytes never change. `judged` keeps whole builds by
-    (ref, tip, policy) where nothing else had a say. `months`, `days` and `absent` keep what was last read of the
+    (ref, tip, policy), with whatever else had a say. `months`, `days` and `absent` keep what was last read of the
     archives: the days of an archive commit, the bytes of a day, which builds an archive commit does not hold.
     `learned` is told of each chain of policies that was read and verified.
     """
@@ -59,7 +60,7 @@ class State:
     links: dict[Oid, Link] = field(default_factory=dict)
     chains: dict[Oid, PolicyChain] = field(default_factory=dict)
     learned: Callable[[PolicyChain], None] = lambda chain: None
-    judged: dict[tuple[str, Oid, Oid], Build] = field(default_factory=dict)
+    judged: dict[tuple[str, Oid, Oid], Judged] = field(default_factory=dict)
     months: dict[Oid, dict[str, Oid]] = field(default_factory=dict)
     days: dict[Oid, bytes] = field(default_factory=dict)
     absent: set[tuple[Oid, str]] = field(default_factory=set)

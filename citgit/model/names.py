@@ -104,9 +104,7 @@ class Refs:
 
     def build(self, pool: str, build: str) -> str:
         """The ref of an active build."""
-        if not is_build_id(build):
-            raise BadName(f"not a build id: {build[:80]!a}")
-        return f"{self.root}builds/{name('pool', pool)}/{build}"
+        return _build(self.root, pool, build)
 
     def builds(self, pool: str = "") -> str:
         """The prefix of all active builds, or of one pool's."""
@@ -122,9 +120,7 @@ class Refs:
 
     def archive(self, pool: str, month: str) -> str:
         """The archive of a pool's builds of one month (yyyy-mm)."""
-        if not is_month(month):
-            raise BadName(f"not a month: {month[:80]!a}")
-        return f"{self.root}archive/{name('pool', pool)}/{month}"
+        return _archive(self.root, pool, month)
 
     def archives(self, pool: str = "") -> str:
         """The prefix of all archives, or of one pool's."""
@@ -147,13 +143,29 @@ class Refs:
 
     def parse(self, ref: str) -> Place | None:
         """What `ref` holds; None for anything that this protocol does not define."""
-        return _place(ref[len(self.root) :]) if ref.startswith(self.root) else None
+        return _place(self.root, ref)
+
+
+# cached: one turn of a worker asks for each ref many times, and what a name says never changes
+@lru_cache(maxsize=1 << 14)
+def _build(root: str, pool: str, build: str) -> str:
+    if not is_build_id(build):
+        raise BadName(f"not a build id: {build[:80]!a}")
+    return f"{root}builds/{name('pool', pool)}/{build}"
+
+
+@lru_cache(maxsize=1 << 10)
+def _archive(root: str, pool: str, month: str) -> str:
+    if not is_month(month):
+        raise BadName(f"not a month: {month[:80]!a}")
+    return f"{root}archive/{name('pool', pool)}/{month}"
 
 
 @lru_cache(maxsize=1 << 14)
-def _place(path: str) -> Place | None:
-    # cached: one turn of a worker asks for each ref many times, and what a name says never changes
-    head, *rest = path.split("/")
+def _place(root: str, ref: str) -> Place | None:
+    if not ref.startswith(root):
+        return None
+    head, *rest = ref[len(root) :].split("/")
     try:
         kind = Kind(head)
     except ValueError:

@@ -44,6 +44,10 @@ class PolicyChain:
     """All policies from the root on, each verified."""
 
     policies: tuple[PolicyView, ...]
+    _at: dict[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_at", {policy.oid: at for at, policy in enumerate(self.policies)})
 
     @property
     def repo(self) -> str:
@@ -57,4 +61,4 @@ class PolicyChain:
 
     def index(self, oid: str) -> int | None:
         """The position of a policy in the chain; None if it is not in it."""
-        return next((at for at, policy in enumerate(self.policies) if policy.oid == oid), None)
+        return self._at.get(oid)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from citgit.model.names import HERE
 from citgit.model.policy import PolicyChain, PolicyView
@@ -202,6 +203,7 @@ def standings(
     return frozenset(who for who, holds in held.items() if holds)
 
 
+@lru_cache(maxsize=1 << 12)
 def _bare(key: str) -> str:
     return " ".join(key.split()[:2])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -47,6 +48,7 @@ def trigger_id(time_ms: int, digest: str) -> str:
     return _uuid8(time_ms, digest)
 
 
+@lru_cache(maxsize=1 << 12)
 def promise_id(build: str, index: int) -> str:
     """The id of the index-th build that `build` promises; it carries the promising build's time."""
     return _uuid8(time_of(build), _digest({"build": build, "index": index}))
@@ -59,12 +61,12 @@ def time_of(build: str) -> int:
 
 def month_of(build: str) -> str:
     """yyyy-mm of the id's time: the archive that the build belongs to."""
-    return _moment(build).strftime("%Y-%m")
+    return _moment(build)[:7]
 
 
 def day_of(build: str) -> str:
     """dd of the id's time: the folder in that archive."""
-    return _moment(build).strftime("%d")
+    return _moment(build)[8:]
 
 
 def months_back(seconds: int, count: int) -> list[str]:
@@ -74,9 +76,11 @@ def months_back(seconds: int, count: int) -> list[str]:
     return [f"{at // 12:04}-{at % 12 + 1:02}" for at in range(last, last - count, -1)]
 
 
-def _moment(build: str) -> datetime:
+# cached, as `promise_id`: one turn of a worker asks for the month of each build many times, and an id never changes
+@lru_cache(maxsize=1 << 14)
+def _moment(build: str) -> str:
     # 253402300799 is the end of the year 9999: what a datetime can hold is less than what 48 bits can
-    return datetime.fromtimestamp(min(time_of(build) / 1000, 253402300799), UTC)
+    return datetime.fromtimestamp(min(time_of(build) / 1000, 253402300799), UTC).strftime("%Y-%m-%d")
 
 
 def _promised(promise: Promise) -> Sequence[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 
 from citgit.errors import Bug, Errored, NotFound, Refused, RemoteAway
 from citgit.git.trees import parse_tree, tree_bytes
@@ -94,7 +95,7 @@ class MemoryObjects:
         kind, data = self.read(oid)
         if kind != "tree":
             raise Errored(f"object {oid[:12]} is a {kind}, not a tree")
-        return parse_tree(data)
+        return list(_entries(data))
 
     def write_tree(self, entries: Iterable[Entry]) -> Oid:
         """Stores a tree and returns its name."""
@@ -221,14 +222,14 @@ class MemoryRemote:
             raise RemoteAway(f"{self._url!r} did not answer", hint="check the address and the network")
         if self.host.unreadable or fault is Fault.DENY:
             raise Refused(f"{self._url!r} does not let this user read", hint="ask for access")
-        whole = tuple(prefix for prefix in prefixes if prefix.endswith("/"))
-        found = {
-            ref: oid
-            for ref, oid in sorted(self.host.refs.items())
-            if ref in prefixes or (whole and ref.startswith(whole))
-        }
+        refs = self.host.refs
+        wanted = {prefix for prefix in prefixes if prefix in refs}
+        if whole := tuple(prefix for prefix in prefixes if prefix.endswith("/")):
+            wanted.update(ref for ref in refs if ref.startswith(whole))
+        found = {ref: refs[ref] for ref in sorted(wanted)}
         for oid in found.values():
-            self.objects.content.update(self.host.objects.closure(oid, self.objects.content))
+            if oid not in self.objects.content:
+                self.objects.content.update(self.host.objects.closure(oid, self.objects.content))
         return found
 
     def push(self, updates: Sequence[Update]) -> list[Pushed]:
@@ -304,6 +305,11 @@ class MemoryJournal:
     def claims(self) -> set[Oid]:
         """The oids of all claims ever added."""
         return set(self._claims)
+
+
+@lru_cache(maxsize=1 << 12)
+def _entries(data: bytes) -> tuple[Entry, ...]:
+    return tuple(parse_tree(data))
 
 
 def _in_the_way(ref: str, other: str) -> bool:

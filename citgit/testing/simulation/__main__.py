@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     profiles = list(PROFILES) if options.profile == "all" else [options.profile]
     each = -(-options.count // len(profiles))
     total = campaign.Summary()
-    told = 0
+    told, shown = 0, 0.0
     for total in campaign.run(
         profiles, options.first, each, options.jobs, most_failures=options.failures, minutes=options.minutes
     ):
@@ -38,9 +38,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         told = len(total.failures)
         if sys.stderr.isatty():
             print(f"\r{total.traces} of {each * len(profiles)}", end="", file=sys.stderr, flush=True)
+        elif total.seconds >= shown + 60:
+            shown = total.seconds
+            left = (options.first + each - total.next) * len(profiles)
+            where = f"to go on from here: --first {total.next} --count {left}"
+            print(f"{total.traces} of {each * len(profiles)} traces; {where}", file=sys.stderr, flush=True)
     if options.json:
         document = {
-            "version": 1, "profiles": profiles, "first": options.first, "traces": total.traces, "jobs": options.jobs,
+            "version": 1, "profiles": profiles, "first": options.first, "next": total.next,
+            "traces": total.traces, "jobs": options.jobs,
             "seconds": round(total.seconds, 1), "counts": dict(sorted(total.counts.items())),
             "failures": total.failures,
         }  # fmt: skip

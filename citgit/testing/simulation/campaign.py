@@ -18,9 +18,13 @@ CHUNK = 20
 
 @dataclass(slots=True)
 class Summary:
-    """What a campaign saw: counts by what happened, and the failures, each with its seed and command."""
+    """What a campaign saw: counts by what happened, and the failures, each with its seed and command.
+
+    All profiles were played with every seed before `next`.
+    """
 
     traces: int = 0
+    next: int = 0
     seconds: float = 0.0
     counts: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
@@ -45,10 +49,13 @@ def run(
         for seed in range(first, first + count, size)
         for profile in profiles
     ]
-    total, began = Summary(), time.monotonic()
+    total, began = Summary(next=first), time.monotonic()
     with multiprocessing.Pool(jobs) if jobs > 1 else nullcontext() as pool:
-        for part in pool.imap_unordered(_chunk, chunks) if pool else map(_chunk, chunks):
+        # in order, so that whoever stops it knows where to go on
+        parts = pool.imap(_chunk, chunks) if pool else map(_chunk, chunks)
+        for (profile, seed, played), part in zip(chunks, parts, strict=True):
             total.add(part)
+            total.next = seed + played if profile == profiles[-1] else total.next
             total.seconds = time.monotonic() - began
             yield total
             if len(total.failures) >= most_failures or (minutes and total.seconds >= 60 * minutes):

@@ -33,6 +33,7 @@ class Trace:
         self.world = World(self.seed, self.profile, self.skewed, self.same_ids)
         self.lives = self._lives()
         self.running = {name: greenlet.greenlet(life) for name, life in self.lives.items()}
+        self._names = sorted(self.running)
         self.source = self.world.source
         self.plan = self._plan()
         self.steps = 0
@@ -107,7 +108,7 @@ class Trace:
         world.step_clocks(list(world.nodes))
         if not calm:
             self._happens(self.plan.get(self.steps, ""))
-        name = source.choice(sorted(self.running))
+        name = source.choice(self._names)
         if self.frozen.get(name, 0) > self.steps or (name in world.idle and source.random() < 0.8):
             return
         if not calm and self._suffers(name):
@@ -120,6 +121,7 @@ class Trace:
         world.asleep.clear()
         if self.running[name].dead:
             del self.running[name]
+            self._names.remove(name)
         world.note()
 
     def _happens(self, what: str) -> None:

@@ -6,18 +6,20 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import greenlet
 
+from citgit.flows.answers import Judged
 from citgit.flows.enqueue import Doors
 from citgit.flows.folders import listed, tip_in
 from citgit.flows.policies import read_policies
 from citgit.flows.publishing import publish
 from citgit.flows.state import Actor, State
 from citgit.interfaces import Answer, Oid, Pushed, Update
-from citgit.model.build import Build, Link
+from citgit.model.build import Link
 from citgit.model.names import Kind, Refs
-from citgit.model.policy import Seal
+from citgit.model.policy import PolicyChain, Seal
 from citgit.model.team import Agent, Person, Pool, Role, Team, TeamLimits, TriggerPrincipal
 from citgit.testing.clock import FakeClock, SeededEntropy, Skewed
 from citgit.testing.keys import FakeSigner, FakeVerifier, fake_public_key
@@ -25,16 +27,17 @@ from citgit.testing.memory import Faults, MemoryHost, MemoryJournal, MemoryObjec
 from citgit.testing.simulation.node import Attempts, Branch, Node, SameConfig
 from citgit.testing.simulation.profile import Profile
 
+T = TypeVar("T")
 WORKERS = ("lab0", "lab1", "lab2")
 STEPPERS = "steps"
 """An agent whose key two nodes share, both driven by the small programs."""
 ARCHIVERS = ("arch0", "arch1")
 
 
-class Links(dict[Oid, Link]):
-    """A cache of verified commits that all clients share; each still has only what it fetched."""
+class Shared(dict[Oid, T]):
+    """What was once worked out of commits and all clients share; each still has only what it fetched."""
 
-    def __init__(self, shared: dict[Oid, Link], objects: MemoryObjects) -> None:
+    def __init__(self, shared: dict[Oid, T], objects: MemoryObjects) -> None:
         super().__init__()
         self._shared = shared
         self._objects = objects
@@ -42,11 +45,11 @@ class Links(dict[Oid, Link]):
     def __contains__(self, oid: object) -> bool:
         return oid in self._shared and oid in self._objects.content
 
-    def __getitem__(self, oid: Oid) -> Link:
+    def __getitem__(self, oid: Oid) -> T:
         return self._shared[oid]
 
-    def __setitem__(self, oid: Oid, link: Link) -> None:
-        self._shared[oid] = link
+    def __setitem__(self, oid: Oid, found: T) -> None:
+        self._shared[oid] = found
 
 
 class Switching:
@@ -129,7 +132,8 @@ class World:
         self.nodes: dict[str, Node] = {}
         # what depends on the bytes alone is worked out once, for everybody
         self._links: dict[Oid, Link] = {}
-        self._judged: dict[tuple[str, Oid, Oid], Build] = {}
+        self._chains: dict[Oid, PolicyChain] = {}
+        self._judged: dict[tuple[str, Oid, Oid], Judged] = {}
         self._read = 0
         self.ttl = self.source.choice(self.profile.ttls)
         self.pinned = publish(
@@ -172,7 +176,7 @@ class World:
         return State(
             refs=self.refs, objects=node.objects, remote=Switching(self, node), tips=node.tips,
             verifier=FakeVerifier(), clock=node.clock, entropy=SeededEntropy(self.source, ids), pinned=self.pinned,
-            links=Links(self._links, node.objects), judged=self._judged,
+            links=Shared(self._links, node.objects), chains=Shared(self._chains, node.objects), judged=self._judged,
         )  # fmt: skip
 
     def doors(self) -> Doors:
@@ -257,7 +261,7 @@ class World:
             refs=self.refs, objects=self.host.objects, remote=MemoryRemote(MemoryHost(), self.host.objects),
             tips=MemoryTips(), verifier=FakeVerifier(), clock=self.clock,
             entropy=SeededEntropy(random.Random(0), self.clock), pinned=self.pinned,
-            links=Links(self._links, self.host.objects),
+            links=Shared(self._links, self.host.objects), chains=Shared(self._chains, self.host.objects),
         )  # fmt: skip
 
     def step_clocks(self, names: Sequence[str]) -> None:
