@@ -24,6 +24,7 @@ from citgit.model.result import LogSummary as LogSummary
 from citgit.model.result import Outcome as Outcome
 from citgit.model.result import Result as Result
 from citgit.model.result import Tests as Tests
+from citgit.model.result import TestTime as TestTime
 from citgit.model.result import Usage as Usage
 
 FORMAT = 1

@@ -77,13 +77,21 @@ class FirstError(Part, frozen=True, kw_only=True):
     context: tuple[str, ...] = ()
 
 
+class TestTime(Part, frozen=True, kw_only=True):
+    """How long one test took, in ms."""
+
+    name: str
+    ms: int
+
+
 class Tests(Part, frozen=True, kw_only=True):
-    """Counts of test results, and the names of the failed ones."""
+    """Counts of test results, the names of the failed ones, and the few that took longest."""
 
     total: int = 0
     failed: int = 0
     skipped: int = 0
     failures: tuple[str, ...] = ()
+    slowest: tuple[TestTime, ...] = ()
 
 
 class Component(Part, frozen=True, kw_only=True):

@@ -1,16 +1,18 @@
-"""Plots as inline SVG: the history of a job, the builds of a pipeline in time, and what waits for what."""
+"""Plots of what builds did over time, as inline SVG: durations, outcomes by day, load, trends, badges."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from markupsafe import Markup, escape
 
 from citgit.pages.summary import Summary
+from citgit.pages.words import spaced, span
 
-_BAR, _GAP, _HEIGHT = 9, 2, 72
-_ROW, _LABEL, _WIDTH, _LEAST = 22, 190, 720, 3
-_BOX, _BOX_HEIGHT, _STEP, _LANE = 170, 30, 220, 44
+_BAR, _GAP, _HEIGHT, _AXIS = 9, 2, 84, 76
+_DAY_WIDTH, _DAY_HEIGHT = 16, 84
+_DOT, _LOAD_HEIGHT = 7, 22
+_BADGE = {"passed": "#1a7f37", "reused": "#1a7f37", "failed": "#c4232f"}
 
 Say = Callable[[Summary], str]
 """One line about a build, for the title of its mark: what a pointer or a screen reader gets."""
@@ -19,96 +21,111 @@ Say = Callable[[Summary], str]
 def history(builds: Sequence[Summary], say: Say, link: Callable[[str], str]) -> Markup:
     """Durations of builds, oldest first, as bars in the colour of their outcome; each leads to its page."""
     longest = max((build.wall_ms for build in builds), default=0) or 1
-    bars = []
+    usual = sorted(build.wall_ms for build in builds)[len(builds) // 2] if builds else 0
+    marks = [_axis(8, span(longest)), _axis(_HEIGHT, "0")]
+    middle = _HEIGHT - round(usual / longest * (_HEIGHT - 8))
+    if 26 < middle < _HEIGHT - 14:
+        marks.append(_axis(middle, span(usual)))
     for at, build in enumerate(builds):
-        height = max(4, round(build.wall_ms / longest * (_HEIGHT - 6)))
-        bars.append(
+        height = max(3, round(build.wall_ms / longest * (_HEIGHT - 8)))
+        # the table below holds the same links, so the keyboard need not walk through these
+        marks.append(
             Markup(
-                '<a href="{link}"><rect class="bar {word}" x="{x}" y="{y}" width="{width}" height="{height}" rx="1.5">'
-                "<title>{title}</title></rect></a>"
+                '<a href="{link}" tabindex="-1"><rect class="bar {word}" x="{x}" y="{y}" width="{width}" '
+                'height="{height}" rx="1.5"><title>{title}</title></rect></a>'
             ).format(
-                link=link(build.id), word=build.word, x=at * (_BAR + _GAP), y=_HEIGHT - height, width=_BAR,
+                link=link(build.id), word=build.word, x=_AXIS + at * (_BAR + _GAP), y=_HEIGHT - height, width=_BAR,
                 height=height, title=say(build),
             )
         )  # fmt: skip
-    return _svg(max(1, len(builds)) * (_BAR + _GAP), _HEIGHT, f"durations of the last {len(builds)} builds", bars)
+    red = sum(build.word == "failed" for build in builds)
+    label = f"durations of the last {len(builds)} builds: usually {span(usual)}, at most {span(longest)}, {red} failed"
+    return svg(_AXIS + max(1, len(builds)) * (_BAR + _GAP), _HEIGHT + 2, label, marks)
 
 
-def timeline(builds: Sequence[Summary], say: Say, link: Callable[[str], str], name: Say) -> Markup:
-    """The builds of a pipeline as bars in time, from the first request to the last end; waiting is drawn pale."""
-    first = min((build.requested * 1000 for build in builds), default=0)
-    last = max((max(build.ended, build.started, build.requested * 1000) for build in builds), default=0)
-    scale = (_WIDTH - _LABEL - _LEAST) / max(1, last - first)
-
-    def place(time: int) -> float:
-        return round(_LABEL + (time - first) * scale, 1)
-
-    rows = []
-    for at, build in enumerate(builds):
-        asked = build.requested * 1000
-        begin = max(build.started, asked)
-        end = max(build.ended or begin, begin)
-        rows.append(
-            Markup(
-                '<a href="{link}"><title>{title}</title><text x="0" y="{text}">{name}</text>'
-                '<rect class="wait" x="{wait}" y="{y}" width="{waited}" height="12"/>'
-                '<rect class="bar {word}" x="{x}" y="{y}" width="{width}" height="12" rx="2"/></a>'
-            ).format(
-                link=link(build.id), title=say(build), text=at * _ROW + 14, name=_cut(name(build), 28), word=build.word,
-                wait=place(asked), waited=round(place(begin) - place(asked), 1),
-                x=place(begin), y=at * _ROW + 4, width=max(_LEAST, round(place(end) - place(begin), 1)),
-            )
-        )  # fmt: skip
-    return _svg(_WIDTH, max(1, len(builds)) * _ROW, "builds of this pipeline in time", rows)
+def days(counts: Sequence[tuple[str, int, int, int]]) -> Markup:
+    """How many builds of each day passed, failed, or ended otherwise; failures stand at the bottom."""
+    most = max((sum(count) for _, *count in counts), default=0) or 1
+    marks = [_axis(8, str(most)), _axis(_DAY_HEIGHT, "0")]
+    for at, (day, passed, failed, others) in enumerate(counts):
+        title = f"{day}: {passed} passed, {failed} failed" + (f", {others} otherwise" if others else "")
+        marks.append(Markup("<g><title>{}</title>").format(title))
+        foot = float(_DAY_HEIGHT)
+        for word, count in (("failed", failed), ("errored", others), ("passed", passed)):
+            high = count / most * (_DAY_HEIGHT - 8)
+            foot -= high
+            if count:
+                marks.append(_block(word, _AXIS + at * (_DAY_WIDTH + _GAP), foot, _DAY_WIDTH, high))
+        marks.append(Markup("</g>"))
+    failed = sum(count[2] for count in counts)
+    label = f"builds by day over {len(counts)} days: {sum(sum(count) for _, *count in counts)}, {failed} failed"
+    return svg(_AXIS + len(counts) * (_DAY_WIDTH + _GAP), _DAY_HEIGHT + 2, label, marks)
 
 
-def graph(builds: Mapping[str, Summary], here: str, say: Say, link: Callable[[str], str], name: Say) -> Markup:
-    """What waits for what in a pipeline: upstream at the left; `here` is marked."""
-    levels = {build: _level(build, builds, 0) for build in builds}
-    lanes: dict[int, int] = {}
-    places = {}
-    for build in sorted(builds, key=lambda one: (levels[one], one)):
-        lane = lanes.get(levels[build], 0)
-        lanes[levels[build]] = lane + 1
-        places[build] = (levels[build] * _STEP, lane * _LANE)
+def load(shares: Sequence[tuple[str, float]], most: float) -> Markup:
+    """How much of an agent was used on each day, as (day, share); `most` is the share that a full bar stands for."""
+    marks = []
+    for at, (day, share) in enumerate(shares):
+        high = max(1.5, share / max(most, 0.0001) * _LOAD_HEIGHT)
+        marks.append(Markup("<g><title>{}: {:.1%} in use</title>").format(day, share))
+        marks.append(_block("empty", at * (_DOT + 1), 0, _DOT, _LOAD_HEIGHT))
+        if share:
+            marks.append(_block("running", at * (_DOT + 1), _LOAD_HEIGHT - high, _DOT, high))
+        marks.append(Markup("</g>"))
+    mean = sum(share for _, share in shares) / max(1, len(shares))
+    return svg(len(shares) * (_DOT + 1), _LOAD_HEIGHT, f"{mean:.1%} in use over {len(shares)} days", marks)
+
+
+def trend(builds: Sequence[Summary], say: Say) -> Markup:
+    """The outcomes of a few builds, oldest first; failures are lower, so that they show without colours."""
     marks = [
-        Markup('<path class="edge" d="M{} {} C{} {} {} {} {} {}"/>').format(*_curve(places[before], places[build]))
-        for build, one in builds.items()
-        for before in one.upstream.values()
-        if before in places
+        Markup('<rect class="bar {}" x="{}" y="{}" width="{}" height="{}" rx="1.5"><title>{}</title></rect>').format(
+            build.word, at * (_DOT + 2), 0 if good else 7, _DOT, 16 if good else 9, say(build)
+        )
+        for at, build in enumerate(builds)
+        for good in [build.word in ("passed", "reused")]
     ]
-    for build, (x, y) in places.items():
-        marks.append(
-            Markup(
-                '<a href="{link}"><title>{title}</title><rect class="box {word}{here}" x="{x}" y="{y}" '
-                'width="{width}" height="{height}" rx="6"/><text x="{tx}" y="{ty}">{name}</text></a>'
-            ).format(
-                link=link(build), title=say(builds[build]), word=builds[build].word,
-                here=" here" if build == here else "", x=x + 1, y=y + 1, width=_BOX, height=_BOX_HEIGHT, tx=x + 12,
-                ty=y + 20, name=_cut(name(builds[build]), 22),
-            )
-        )  # fmt: skip
-    wide, high = max(levels.values(), default=0) + 1, max(lanes.values(), default=1)
-    return _svg(wide * _STEP - (_STEP - _BOX) + 2, high * _LANE, "what waits for what", marks)
+    red = sum(build.word not in ("passed", "reused") for build in builds)
+    return svg(len(builds) * (_DOT + 2), 16, f"the last {len(builds)}: {red} did not pass", marks)
 
 
-def _level(build: str, builds: Mapping[str, Summary], depth: int) -> int:
-    # ids of a pipeline cannot name each other in a ring, but records of strangers are shown too
-    before = [one for one in builds[build].upstream.values() if one in builds and one != build]
-    return 1 + max(_level(one, builds, depth + 1) for one in before) if before and depth < 50 else 0
+def badge(job: str, word: str) -> Markup:
+    """The job and its outcome as a picture of its own, for other pages."""
+    said = spaced(word)
+    left, right = 12 + 6.6 * len(job[:40]), 12 + 6.6 * len(said)
+    return Markup(
+        '<svg xmlns="http://www.w3.org/2000/svg" width="{wide:.0f}" height="20" role="img" aria-label="{job}: {said}">'
+        '<title>{job}: {said}</title><rect width="{wide:.0f}" height="20" rx="3" fill="#3f4650"/>'
+        '<path fill="{colour}" d="M{left:.0f} 0h{rest:.0f}q3 0 3 3v14q0 3 -3 3h-{rest:.0f}z"/>'
+        '<g fill="#ffffff" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11">'
+        '<text x="6" y="14" textLength="{a:.0f}">{job}</text>'
+        '<text x="{at:.0f}" y="14" textLength="{b:.0f}">{said}</text></g></svg>'
+    ).format(
+        wide=left + right, job=job[:40], said=said, left=left, rest=right - 3, a=left - 12, b=right - 12, at=left + 6,
+        colour=_BADGE.get(word, "#5f6873"),
+    )  # fmt: skip
 
 
-def _curve(start: tuple[int, int], end: tuple[int, int]) -> tuple[int, ...]:
-    x, y, u, v = start[0] + _BOX, start[1] + _BOX_HEIGHT // 2, end[0], end[1] + _BOX_HEIGHT // 2
-    return x, y, (x + u) // 2, y, (x + u) // 2, v, u, v
+def svg(width: float, height: float, label: str, marks: Sequence[Markup], kind: str = "group") -> Markup:
+    """A picture that a screen reader announces by its label."""
+    return Markup(
+        '<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="{kind}" aria-label="{label}">'
+        "{marks}</svg>"
+    ).format(width=width, height=height, label=escape(label), marks=Markup("").join(marks), kind=kind)
 
 
-def _cut(text: str, most: int) -> str:
+def cut(text: str, most: int) -> str:
+    """The start of a text that has to fit."""
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def _svg(width: float, height: float, label: str, marks: Sequence[Markup]) -> Markup:
+def _axis(y: float, text: str) -> Markup:
     return Markup(
-        '<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" aria-label="{label}">'
-        "{marks}</svg>"
-    ).format(width=width, height=height, label=escape(label), marks=Markup("").join(marks))
+        '<line class="rule" x1="{x}" x2="2000" y1="{y}" y2="{y}"/><text class="axis" x="{at}" y="{ty}">{text}</text>'
+    ).format(x=_AXIS - 4, y=y, at=_AXIS - 8, ty=max(10, y + 2), text=text)
+
+
+def _block(word: str, x: float, y: float, width: float, height: float) -> Markup:
+    return Markup('<rect class="bar {}" x="{}" y="{:.1f}" width="{}" height="{:.1f}"/>').format(
+        word, x, y, width, height
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from citgit.model.build import Build, Entry
@@ -40,8 +42,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     key: str = ""
 
 
-def summary(build: Build) -> Summary:
-    """The build in short."""
+def summary(build: Build, plain: Callable[[object], str]) -> Summary:
+    """The build in short, its texts made safe to show by `plain`."""
     request, result = build.request, build.result
     claim = last_claim(build)
     tests = result.tests if result else None
@@ -50,17 +52,18 @@ def summary(build: Build) -> Summary:
     head = claim.link.record.head if claim and claim.link.record else None
     claimed = head.time if head else 0
     return Summary(
-        id=build.id, tip=build.tip, pool=build.pool, word=word(build), owner=build.owner or build.principal,
-        job=request.job if request else "", branch=request.branch if request else "",
-        cell=dict(request.cell) if request else {}, upstream=dict(request.upstream) if request else {},
+        id=build.id, tip=build.tip, pool=build.pool, word=word(build), owner=plain(build.owner or build.principal),
+        job=plain(request.job) if request else "", branch=plain(request.branch) if request else "",
+        cell={plain(key): plain(value) for key, value in request.cell.items()} if request else {},
+        upstream=dict(request.upstream) if request else {},
         commit=request.sources[0].commit if request and request.sources else "",
-        reason=(result.reason if result else "") or build.broken or build.unsupported,
-        agent=head.actor if head else "",
+        reason=plain((result.reason if result else "") or build.broken or build.unsupported),
+        agent=plain(head.actor) if head else "",
         requested=build.requested, wall_ms=result.usage.wall_ms if result else 0,
         started=(result.started if result else 0) or claimed * 1000,
         ended=(result.ended if result else 0) or build.ended * 1000,
         tests=tests.total if tests else 0, failed=tests.failed if tests else 0,
-        failures=tests.failures if tests else (), error=error.message[:200] if error else "",
+        failures=tuple(map(plain, tests.failures)) if tests else (), error=plain(error.message[:200]) if error else "",
         voids=sum(1 for entry in build.entries if entry.void),
         root=cause.build if cause and cause.kind is CauseKind.PROMISE else build.id,
         key=result.key if result else "",

@@ -21,7 +21,7 @@ from citgit.programs.wording import emit
 from citgit.rules.ids import month_of, months_back
 from citgit.rules.private import is_private
 from citgit.wiring.clone import Clone, open_clone
-from citgit.wiring.pages import AgentRow, LogPart, Site, World, log_parts, plain
+from citgit.wiring.pages import KNOWN, AgentRow, LogPart, Site, World, log_parts, plain
 
 
 @click.command("report", epilog="Example: cit report --out report && xdg-open report/index.html")
@@ -35,7 +35,7 @@ def command(directory: str, out: str, months: int, as_json: bool) -> None:
     place = Path(out)
     if place.exists() and not place.is_dir():
         raise UsageError(f"not a directory: {out!r}", hint="name another one with --out")
-    if place.is_dir() and any(place.iterdir()) and not (place / ".known.json").exists():
+    if place.is_dir() and any(place.iterdir()) and not (place / KNOWN).exists():
         raise UsageError(f"{out!r} holds other files", hint="name an empty or new directory with --out")
     repository = reach(clone)
     if not repository.snapshot.away:
@@ -76,7 +76,7 @@ def world(clone: Clone, repository: Repository, months: int = 0) -> World:
         tips={one: active[one].tip if one in active else "" for one in sorted({*active, *archived}, reverse=True)},
         load=load,
         agents=_agents(clone, repository), alarms=repository.snapshot.alarms, now=clone.state.clock.now(), log=_log,
-        differences=_differences,
+        differences=_differences, origin=clone.source,
     )  # fmt: skip
 
 
@@ -90,7 +90,9 @@ def _agents(clone: Clone, repository: Repository) -> Sequence[AgentRow]:
         rows.append(
             AgentRow(
                 name=name, pools=agent.pools, labels=agent.labels, slots=agent.slots, busy=busy[f"agent:{name}"],
-                heard=offer.heard if offer else 0, host=host, drain=agent.drain,
+                heard=offer.heard if offer else 0, host=host, drain=agent.drain, short=offer.short if offer else "",
+                cpu=offer.advert.cpu if offer else 0, memory=offer.advert.memory if offer else 0,
+                executors=[one for one, fault in offer.advert.executors.items() if not fault] if offer else (),
             )
         )  # fmt: skip
     return rows

@@ -8,17 +8,22 @@ from pathlib import Path
 from citgit.errors import NotFound
 from citgit.logs.clean import visible
 from citgit.logs.read import tail
-from citgit.logs.tree import tree
-from citgit.pages.site import AgentRow as AgentRow
-from citgit.pages.site import LogPart as LogPart
-from citgit.pages.site import Rendered as Rendered
+from citgit.logs.tree import Node, failures, tree
+from citgit.pages.site import KNOWN as KNOWN
 from citgit.pages.site import Site as Site
-from citgit.pages.site import World as World
+from citgit.pages.world import AgentRow as AgentRow
+from citgit.pages.world import LogPart as LogPart
+from citgit.pages.world import Rendered as Rendered
+from citgit.pages.world import World as World
 
 LINES = 400
 """Lines of a component that a page shows: its end, since that is where a build failed."""
 
 _PARTS = 200
+_CHARACTERS = 600_000
+"""What a page shows of all components together; each has its share at least."""
+
+_LINE = 2000
 
 
 def plain(text: object) -> str:
@@ -28,17 +33,39 @@ def plain(text: object) -> str:
 
 def log_parts(root: Path) -> Sequence[LogPart]:
     """The components of the log at `root`, on this machine, with their last lines; none if it is damaged."""
-    found: list[LogPart] = []
     try:
-        for node in tree(root)[:_PARTS]:
-            lines = tail(node.place, LINES + 1)
+        nodes = tree(root)
+        if len(nodes) > _PARTS:
+            chosen = {node.path for node in [nodes[0], *failures(nodes)[:_PARTS], *nodes][:_PARTS]}
+            nodes = [node for node in nodes if node.path in chosen]
+        red = {node.path for node in nodes if node.failed}
+        share = _CHARACTERS // (2 * len(nodes))
+        left = _CHARACTERS // 2
+        found = []
+        for node in nodes:
+            lines, cut, used = _end(node, share + (left if node.path in red or len(nodes) == 1 else 0))
+            left = max(0, left - max(0, used - share))
             found.append(
                 LogPart(
-                    path=node.path, ms=node.ms, status=node.exit.status,
-                    lines=[(line.time_ms, line.stream, line.text[:2000]) for line in lines[-LINES:]],
-                    cut=len(lines) > LINES,
+                    path=plain(node.path), started=node.started, ms=node.ms, status=node.exit.status,
+                    signal=plain(node.exit.signal), lines=lines, cut=cut,
+                    word="failed" if node.failed else "passed" if node.ended else "running",
                 )
             )  # fmt: skip
+        return found
     except (NotFound, OSError):
         return []
-    return found
+
+
+def _end(node: Node, room: int) -> tuple[list[tuple[int, str, str]], bool, int]:
+    """The last lines of a component that fit into so many characters, whether there are more, and what they take."""
+    lines = tail(node.place, LINES + 1)
+    kept: list[tuple[int, str, str]] = []
+    used = 0
+    for line in reversed(lines[-LINES:]):
+        text = line.text[:_LINE]
+        used += len(text) + 20
+        if kept and used > room:
+            break
+        kept.append((line.time_ms, line.stream, text))
+    return kept[::-1], len(kept) < len(lines), used

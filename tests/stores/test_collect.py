@@ -103,17 +103,21 @@ def test_there_is_an_end_to_what_is_kept(workspace: Path, tmp_path: Path, monkey
 
 
 def test_junit_reports_are_counted_together(workspace: Path, tmp_path: Path) -> None:
-    """Suites, nested suites and several reports add up; failures and errors are named."""
+    """Suites, nested suites and several reports add up; failures and errors are named, and what took longest."""
     put(
         workspace / "r/a.xml",
-        '<testsuites><testsuite><testcase classname="m" name="ok"/><testcase classname="m" name="bad"><failure/>'
+        '<testsuites><testsuite><testcase classname="m" name="ok" time="0.25"/>'
+        '<testcase classname="m" name="bad" time="1e999"><failure/>'
         '</testcase><testsuite><testcase name="in"><skipped/></testcase></testsuite></testsuite></testsuites>',
     )
-    put(workspace / "r/b.xml", '<testsuite><testcase name="oops"><error message="x"/></testcase></testsuite>')
+    put(
+        workspace / "r/b.xml", '<testsuite><testcase name="oops" time="2.5"><error message="x"/></testcase></testsuite>'
+    )
     tests = collect(workspace, tmp_path / "kept", Keep(junit=("r/*.xml",))).tests
     assert tests is not None
     assert (tests.total, tests.failed, tests.skipped) == (4, 2, 1)
     assert tests.failures == ("m::bad", "oops")
+    assert [(one.name, one.ms) for one in tests.slowest] == [("oops", 2500), ("m::ok", 250)]
 
 
 @pytest.mark.parametrize(
