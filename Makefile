@@ -1,7 +1,7 @@
 # make demo   the whole thing on this machine, in a folder of its own
 # make test   what CI runs: lint, format, types, tests
 # make heavy  the tests that are too slow for every change; CI runs them too
-# make soak   the whole campaigns of faults, for hours: what docs/reliability.md reports
+# make soak   the whole campaigns of faults, for hours: what docs/reliability.md reports (CAMPAIGNS="steps power": some)
 # make bench  measures this machine: one JSON document, figures of citgit and what they are held against
 # make lock   pins anew what pyproject.toml asks for, with hashes and without index addresses
 
@@ -30,7 +30,7 @@ heavy: $(INSTALLED)
 
 soak: $(INSTALLED)
 	$(BIN)/python -m citgit.testing.simulation --count $(TRACES) --json
-	CIT_ROUNDS=20 CIT_PATIENCE=600 $(BIN)/pytest -n 2 tests/faults
+	$(BIN)/python tests/faults/soak.py $(CAMPAIGNS)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m bench

@@ -1,8 +1,8 @@
 """A cit command whose process is killed before or after the n-th call of a step: `struck.py SPEC ARG…`.
 
-SPEC is a JSON object: `when` ("before", "after", "list"), `step`, `nth`, `victim` ("worker", "shim", "log" for the
-shim's helpers, "command"), `signal` ("SIGKILL"), and `mark`, a file that says that it was done. With "list" nobody is
-killed and the file lists the steps that were made.
+SPEC is a JSON object: `when` ("before", "after", "list"), `step`, `nth` or `every`, `victim` ("worker", "shim", "log"
+for the shim's helpers, "command"), `signal` ("SIGKILL"), and `mark`, a file that says that it was done. With "list"
+nobody is killed and the file lists the steps that were made.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Strike:
         if (when, step) != (self.spec["when"], self.spec["step"]):
             return
         self.seen[step] += 1
-        if self.seen[step] == self.spec.get("nth", 1):
+        if self.spec.get("every") or self.seen[step] == self.spec.get("nth", 1):
             Path(self.spec["mark"]).write_text(f"{when} {step}\n")
             self.strike(self.spec.get("victim", "worker"))
 

@@ -13,15 +13,16 @@ from check import check
 from disk import Disk
 from test_host import fill, small_disk
 from test_kill import finish
-from world import ROUNDS, World, until
+from world import FULL, Record, World, until
 
 from citgit.model.record import Outcome
 
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EROFS, errno.EMFILE)
-SITES = 6 if ROUNDS == 1 else 60
+SITES = 60 if FULL else 6
+EACH = 6
 
 
-CASES = [(number, first) for number in ERRORS for first in range(0, SITES, 6)]
+CASES = [(number, first) for number in ERRORS for first in range(0, SITES, EACH)]
 
 
 def case(number: int, first: int) -> object:
@@ -31,13 +32,15 @@ def case(number: int, first: int) -> object:
 
 
 @pytest.mark.parametrize(("number", "first"), [case(*each) for each in CASES])
-def test_each_write_site(make: Callable[..., World], number: int, first: int) -> None:
+def test_each_write_site(make: Callable[..., World], number: int, first: int, record_property: Record) -> None:
     """From some write on everything fails for a while; the worker lives, and once it is mended all ends well."""
     world = make(slow=0.3)
     disk = Disk(world.top / "disk", f"{world.home('lab1')}/")
     worker = world.worker(env=disk.env, slots=2)
     until("the worker to serve", lambda: worker.told("serving"))
-    for at in range(first, min(first + 6, SITES)):
+    sites = range(first, min(first + EACH, SITES))
+    record_property("tried", len(sites))
+    for at in sites:
         chance = random.Random(at)
         world.ask(1, "slow")
         # a first claim writes some 150 times until its result is out

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from check import check
 from services import need
-from world import ROUNDS, World, until
+from world import FULL, ROUNDS, Record, World, until
 
 from citgit.model.record import Outcome
 
@@ -41,12 +41,13 @@ def pushing(channel: bool) -> list[str]:
 
 @WAYS
 @pytest.mark.parametrize("seconds", [3, pytest.param(600, marks=pytest.mark.soak)])
-def test_away(make: Callable[..., World], seconds: float, channel: bool) -> None:
+def test_away(make: Callable[..., World], seconds: float, channel: bool, record_property: Record) -> None:
     """Builds end while the host is away, also for a worker that was killed meanwhile; results are pushed afterwards."""
     world = make(network=True, channel=channel, slow=1)
     asked = world.ask(2, "slow")
     worker = world.worker(slots=2)
     attempts = [world.until_running(build) for build in asked]
+    record_property("tried", 1)
     world.fault(mode="away")
     until("the builds to end", lambda: all((attempt / "ended").exists() for attempt in attempts))
     until("the worker to say so", lambda: worker.told("away"))
@@ -76,16 +77,19 @@ def test_flapping(make: Callable[..., World], seed: int, channel: bool) -> None:
     passed(world)
 
 
-CUTS = 200 if ROUNDS > 1 else 3
+CUTS = 200 if FULL else 3
+EACH = 20
 
 
 @WAYS
-@pytest.mark.parametrize("first", range(0, CUTS, 20))
-def test_cut(make: Callable[..., World], first: int, channel: bool) -> None:
+@pytest.mark.parametrize("first", range(0, CUTS, EACH))
+def test_cut(make: Callable[..., World], first: int, channel: bool, record_property: Record) -> None:
     """The connection is cut after k bytes, with and without the client's git being killed: nothing is half done."""
     world = make(network=True, channel=channel)
     world.worker()
-    for at in range(first, min(first + 20, CUTS)):
+    cuts = range(first, min(first + EACH, CUTS))
+    record_property("tried", len(cuts))
+    for at in cuts:
         chance = random.Random(at)
         services = chance.choice([pushing(channel), pushing(channel), ["git-upload-pack"]])
         fault = {

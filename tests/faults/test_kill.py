@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from check import check
-from world import SEEDS, World, until
+from world import FULL, SEEDS, Record, World, until
 
 from citgit.model.record import Outcome
 
@@ -59,7 +59,7 @@ def finish(world: World, agent: str = "lab1") -> None:
         *(pytest.param(WORKER_STEPS, seed, id=f"all-seed{seed}", marks=pytest.mark.heavy) for seed in SEEDS),
     ],
 )
-def test_at_each_step(make: Callable[..., World], steps: Sequence[str], seed: int) -> None:
+def test_at_each_step(make: Callable[..., World], steps: Sequence[str], seed: int, record_property: Record) -> None:
     """Each worker is the restart of the one that was killed before, and is killed at the next step."""
     world = make(slow=1.5, ttl=30, beat=1)
     for at, (when, step) in enumerate(kills(steps, seed)):
@@ -69,6 +69,7 @@ def test_at_each_step(make: Callable[..., World], steps: Sequence[str], seed: in
         until(f"the kill {when} {step}", lambda: worker.process.poll() is not None)  # noqa: B023
         assert mark.exists(), f"the worker left before it came to {step}: {worker.log.read_text()[-2000:]}"
     finish(world)
+    record_property("tried", 2 * len(steps))
     builds = check(world)
     assert {build.outcome for build in builds.values()} == {Outcome.PASSED}
     assert {build.valid_claims for build in builds.values()} == {1}
@@ -117,16 +118,19 @@ def test_worker_while_its_build_runs(make: Callable[..., World]) -> None:
     assert not second.told("claimed")
 
 
-RANDOM = 1000 if SEEDS.stop > 2 else 20
+RANDOM = 1000 if FULL else 20
+EACH = 50
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("first", range(0, RANDOM, 100))
-def test_at_random_times(make: Callable[..., World], first: int) -> None:
+@pytest.mark.parametrize("first", range(0, RANDOM, EACH))
+def test_at_random_times(make: Callable[..., World], first: int, record_property: Record) -> None:
     """Two agents, killed at any time, on two machines' worth of files; also the one that holds a build."""
     world, chance = make(agents=("lab1", "lab2"), ttl=5, beat=1, slow=0.3), random.Random(first)
     running = {agent: world.worker(agent, slots=2) for agent in world.agents}
-    for _ in range(first, min(first + 100, RANDOM)):
+    kills = range(first, min(first + EACH, RANDOM))
+    record_property("tried", len(kills))
+    for _ in kills:
         world.ask(chance.choice([0, 1, 2]), chance.choice(["quick", "slow"]))
         time.sleep(chance.uniform(0.1, 2))
         agent = chance.choice(world.agents)

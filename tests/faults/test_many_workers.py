@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 from check import check
-from world import World, until
+from world import Record, World, until
 
 from citgit.model.record import Outcome
 
@@ -30,13 +30,13 @@ def test_one_claim_each(make: Callable[..., World], workers: int, builds: int) -
 
 
 @pytest.mark.soak
-def test_many_claimers(make: Callable[..., World]) -> None:
+def test_many_claimers(make: Callable[..., World], record_property: Record) -> None:
     """64 claimers at once: as many claims as builds, and nobody goes without one for two minutes while builds wait."""
     world = make(agents=[f"lab{at}" for at in range(64)])
     workers = [world.worker(agent, interval=1) for agent in world.agents]
     for worker in workers:
         until("everybody to serve", lambda: worker.told("serving"))  # noqa: B023
-    world.ask(1000)
+    record_property("tried", len(world.ask(1000)))
     last, silent = dict.fromkeys(world.agents, time.monotonic()), 0.0
     counts = dict.fromkeys(world.agents, 0)
     while len(world.active()) > 2 * len(workers):

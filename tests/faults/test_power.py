@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from check import check
 from power import Power
-from world import CIT, ROUNDS, Started, World, until
+from world import CIT, FULL, Record, Started, World, until
 
-CUTS = 200 if ROUNDS > 1 else 4
+CUTS = 200 if FULL else 4
 EACH = 20
 
 
@@ -25,7 +25,7 @@ def results(worker: Started) -> set[str]:
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("seed", range(0, CUTS, EACH))
-def test_cut(make: Callable[..., World], tmp_path: Path, seed: int) -> None:
+def test_cut(make: Callable[..., World], tmp_path: Path, seed: int, record_property: Record) -> None:
     """Builds that were queued, and results that were told, before the cut are there afterwards, whenever it comes."""
     world = make()
     # the host's disk syncs on its own; everything else is the node's and the person's
@@ -48,7 +48,9 @@ def test_cut(make: Callable[..., World], tmp_path: Path, seed: int) -> None:
     finals = {build: world.build(build).final for build in acknowledged}
     whole, total = world.top.with_name("whole"), power.count()
     world.top.rename(whole)
-    for at in range(seed, min(seed + EACH, CUTS)):
+    cuts = range(seed, min(seed + EACH, CUTS))
+    record_property("tried", len(cuts))
+    for at in cuts:
         cut = random.Random(at).randrange(total)
         power.image(cut, world.top)
         for build, said in acknowledged.items():

@@ -34,7 +34,16 @@ PATIENCE = float(os.environ.get("CIT_PATIENCE", "120"))
 ROUNDS = int(os.environ.get("CIT_ROUNDS", "1"))
 """How many times each kind of fault is tried: `make soak` sets it."""
 
+FULL = ROUNDS > 1
+"""Whether campaigns are to have the size that docs/reliability.md promises of `make soak`."""
+
 SEEDS = range(1, ROUNDS + 1)
+
+Record = Callable[[str, object], None]
+"""pytest's `record_property`: each test records how many faults it "tried"."""
+
+RECORDS = Path(os.environ["CIT_RECORDS"]) if "CIT_RECORDS" in os.environ else None
+"""Where campaigns leave their figures, if anywhere."""
 
 JOBS = """
 [job.quick]
@@ -127,11 +136,11 @@ class World:
             "GIT_CONFIG_NOSYSTEM": "1", **self.env,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         }  # fmt: skip
+        self.link = f"{sys.executable} -IS {Path(__file__).with_name('link.py')}"
         if self.network:
             self.url = f"ssh://node{self.bare}"
             self.env |= {
-                "GIT_SSH_COMMAND": f"{sys.executable} -IS {Path(__file__).with_name('link.py')}",
-                "GIT_SSH_VARIANT": "ssh", "FAULTS": str(self.top / "faults.json"),
+                "GIT_SSH_COMMAND": self.link, "GIT_SSH_VARIANT": "ssh", "FAULTS": str(self.top / "faults.json"),
                 **({"SERVE": f"{sys.executable} -P -m citgit.programs.serve"} if self.channel else {}),
             }  # fmt: skip
         (self.top / "home").mkdir(parents=True)
