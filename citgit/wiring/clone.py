@@ -230,8 +230,8 @@ def learn(git_dir: Path, url: str, chain: PolicyChain, pinned: str) -> None:
     path = common_dir(git_dir) / "cit-allowed-signers"
     first = f"# policy {chain.tip.oid}\n"
     if path.exists():
-        with open(path) as file:
-            if file.readline() == first:
+        with open(path, "rb") as file:
+            if file.readline() == first.encode():
                 return
     scratch = path.with_suffix(f".{os.getpid()}")
     scratch.write_text(first + allowed_signers(dict.fromkeys(signers(chain))))
