@@ -14,6 +14,7 @@ MODULES = sorted((ROOT / "citgit").rglob("*.py"))
 _PURE = {"errors", "model", "records", "rules"}
 _ADAPTERS = {
     "git", "keys", "ssh", "executors", "triggers", "stores", "logs", "pages", "config", "workspaces", "machine",
+    "nodes",
 }  # fmt: skip
 
 # What a part may import of citgit beside itself; "" is the package's own version.

@@ -7,9 +7,9 @@ import json
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 
 import click
+import msgspec
 
 from citgit.errors import CitError, Dismissed, NotFound, Refused, RemoteAway, TryAgain, UsageError
 from citgit.flows.builds import Repository
@@ -20,12 +20,14 @@ from citgit.flows.state import State
 from citgit.flows.telling import Event
 from citgit.flows.worker import Worker
 from citgit.model.names import DEFAULT_ROOT, name
+from citgit.model.settings import Settings
 from citgit.model.team import Team
 from citgit.model.units import parse_size
 from citgit.rules.authority import may_speak
 from citgit.rules.pacing import LEAST, jittered, next_pause
 from citgit.wiring.clone import data_dir, open_clone
 from citgit.wiring.keys import age_key, ensure_key, named_actor, signer_for
+from citgit.wiring.node import read_settings
 from citgit.wiring.upkeep import Upkeep
 from citgit.wiring.worker import BranchTrigger, branch_door, lock, node_state, open_worker, wake, worker_home
 
@@ -39,7 +41,8 @@ _DOOR = 30.0
 @click.option(
     "--source", default="", help="the repository of the code, if that is another; default: as the checkout says"
 )
-@click.option("--agent", required=True, help="the agent's name in team.toml")
+@click.option("--config", default="", help="a file with the answers to most of this, as 'cit agent install' writes it")
+@click.option("--agent", default="", help="the agent's name in team.toml")
 @click.option("--key", default="", help="the agent's key; made if left out")
 @click.option("--home", default="", help="where mirrors, workspaces and logs go")
 @click.option("--slots", default=0, help="builds at once; default: as in team.toml")
@@ -50,16 +53,13 @@ _DOOR = 30.0
 @click.option("--interval", default=0.0, help="seconds between polls; default: 1 to 30, by what happens")
 @click.option("--json", "as_json", is_flag=True, help="one JSON document per event")
 def command(
-    directory: str, url: str, source: str, agent: str, key: str, home: str, slots: int, own: bool, keep_free: str,
-    doors: bool, once: bool, interval: float, as_json: bool,
+    directory: str, config: str, url: str, source: str, agent: str, key: str, home: str, slots: int, own: bool,
+    keep_free: str, doors: bool, once: bool, interval: float, as_json: bool,
 ) -> None:  # fmt: skip
     """Serves a state repository as an agent: polls, claims, builds, pushes signed results."""
-    name("agent", agent)
-    root, pinned = DEFAULT_ROOT, ""
-    if not url:
-        clone = open_clone(Path(directory))
-        url, root, pinned = clone.url, clone.state.refs.root, clone.state.pinned
-        source = source or clone.source
+    told = Settings(agent=agent, url=url, source=source, slots=slots, own=own, keep_free=keep_free)
+    asked = _settings(told, config, directory)
+    agent, url, root = asked.agent, asked.url, asked.refs or DEFAULT_ROOT
     path = Path(key) if key else data_dir() / "keys" / agent
     _, made = ensure_key(path, agent)
     if made:
@@ -71,16 +71,33 @@ def command(
         raise UsageError(
             f"another worker of agent {agent!r} runs on {str(place)!r}", hint="one worker per agent and node"
         )
-    team = _team(node_state(url, place, root, pinned=pinned))
+    team = _team(node_state(url, place, root, pinned=asked.root))
     signer = signer_for(path)
     actor = named_actor(team, signer, f"agent:{agent}", age_key(path))
     worker = open_worker(
-        url, place, actor, signer, key=path, slots=slots or team.agent[agent].slots, team=team, tell=_teller(as_json),
-        source=source, root=root, pinned=pinned, kept=not once,
-        keep_free=parse_size(keep_free) if keep_free else -1,
+        url, place, actor, signer, key=path, slots=asked.slots or team.agent[agent].slots, team=team,
+        tell=_teller(as_json), source=asked.source, root=root, pinned=asked.root, kept=not once,
+        keep_free=parse_size(asked.keep_free) if asked.keep_free else -1,
     )  # fmt: skip
-    worker.own = own
+    worker.own = asked.own
     serve(worker, place, doors=doors, once=once, interval=interval)
+
+
+def _settings(told: Settings, config: str, directory: str) -> Settings:
+    """What was told on the command line, then what a file says, then what the checkout knows. Raises UsageError."""
+    if config:
+        known = read_settings(Path(config))
+        changes = {key: value for key, value in msgspec.structs.asdict(told).items() if value}
+        told = msgspec.structs.replace(known, **changes)
+    if not told.agent:
+        raise UsageError("which agent?", hint="cit worker --agent NAME")
+    name("agent", told.agent)
+    if not told.url:
+        clone = open_clone(Path(directory))
+        told = msgspec.structs.replace(
+            told, url=clone.url, root=clone.state.pinned, refs=clone.state.refs.root, source=told.source or clone.source
+        )
+    return told
 
 
 def serve(worker: Worker, place: Path, *, doors: bool, once: bool, interval: float) -> None:
@@ -89,8 +106,9 @@ def serve(worker: Worker, place: Path, *, doors: bool, once: bool, interval: flo
     `interval` is in seconds; 0 lets what happens set the pace.
     """
     leaving: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda got, frame: _leave(leaving, got, frame))
+    woken: list[int] = []
+    for number, into in ((signal.SIGTERM, leaving), (signal.SIGINT, leaving), (signal.SIGUSR1, woken)):
+        signal.signal(number, lambda got, frame, into=into: into.append(got))  # type: ignore[misc]
     door = branch_door(worker, place)
     waker = wake(worker)
     pause, told, due = LEAST, Told(worker.tell), 0.0
@@ -98,6 +116,7 @@ def serve(worker: Worker, place: Path, *, doors: bool, once: bool, interval: flo
     worker.tell = told
     worker.tell(Event("serving", "", f"{worker.actor.name} on pools {', '.join(worker.pools)}"))
     while not leaving:
+        woken.clear()
         if doors and (waker.pushed() or worker.state.clock.monotonic() >= due):
             look(worker, door)
             due = worker.state.clock.monotonic() + _DOOR
@@ -117,7 +136,8 @@ def serve(worker: Worker, place: Path, *, doors: bool, once: bool, interval: flo
         pause = next_pause(pause, worker.limits, active=told.news(), holding=bool(worker.workshop.running()))
         chance = worker.state.entropy.uniform(0, 1)
         waker.wait(
-            min(interval or jittered(pause, chance), worker.patience()), lambda: bool(leaving) or ended(worker),
+            min(interval or jittered(pause, chance), worker.patience()),
+            lambda: bool(leaving or woken) or ended(worker),
             busy=lambda: bool(worker.workshop.running()), ends=worker.workshop.descriptors, own=worker.quiet,
         )  # fmt: skip
 
@@ -177,10 +197,6 @@ def look(worker: Worker, door: BranchTrigger) -> None:
         worker.tell(Event("away", "", error.message))
     except CitError as error:
         worker.tell(Event("error", "", f"door: {error.message}"))
-
-
-def _leave(leaving: list[int], number: int, _frame: FrameType | None) -> None:
-    leaving.append(number)
 
 
 def _teller(as_json: bool) -> Callable[[Event], None]:

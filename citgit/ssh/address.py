@@ -38,6 +38,13 @@ def ssh_address(url: str) -> Address | None:
     return None
 
 
+def login_address(text: str) -> Address | None:
+    """The address of an account, [USER@]HOST[:PORT] as a person types it; None if it is no such thing."""
+    if re.search(r"[\0-\x20\x7f/]", text) or not (found := _HOST.fullmatch(text)):
+        return None
+    return _safe(found["name"].replace("[", "").replace("]", ""), found["port"] or "", "")
+
+
 def _safe(host: str, port: str, path: str) -> Address | None:
     """Nothing that ssh or the host's git could take for an option (CVE-2017-1000117)."""
     hostile = host.startswith("-") or path.startswith("-") or "@-" in host or " " in host

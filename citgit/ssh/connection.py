@@ -61,9 +61,9 @@ class Connection:
         options = self._options()
         return {"GIT_SSH_COMMAND": shlex.join(["ssh", *options])} if options else {}
 
-    def argv(self, command: str) -> list[str]:
-        """The command line that runs `command` at the host, asking nobody anything."""
-        ask = ("-o", "BatchMode=yes", "-T", *_PATIENCE)
+    def argv(self, command: str, *, may_ask: bool = False) -> list[str]:
+        """The command line that runs `command` at the host, asking nobody anything unless it may."""
+        ask = (*(() if may_ask else ("-o", "BatchMode=yes")), "-T", *_PATIENCE)
         if self._chosen.command:
             # git runs the user's own setting through a shell, so it may hold anything that a shell understands
             line = f'{self._chosen.command} "$@"'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from citgit.config.agents import with_agent
 from citgit.config.blocks import with_copy, with_drain, with_job, without_agent
 from citgit.config.detect import detect, other_ci, render_cit_toml
 from citgit.config.people import with_keys, with_person
@@ -10,5 +11,5 @@ from citgit.config.resolve import resolve
 
 __all__ = [
     "cit_paths", "detect", "other_ci", "read_cit", "read_team", "render_cit_toml", "resolve",
-    "team_paths", "with_copy", "with_drain", "with_job", "with_keys", "with_person", "without_agent",
+    "team_paths", "with_agent", "with_copy", "with_drain", "with_job", "with_keys", "with_person", "without_agent",
 ]  # fmt: skip

@@ -41,6 +41,7 @@ from citgit.workspaces.reserve import Reserve
 T = TypeVar("T")
 
 CLEAN = ".finished"
+_DRAINED = "drained"
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,8 +152,8 @@ class NodeWorkshop:
         return all(find(homes, one) for one in inputs)
 
     def short(self) -> str:
-        """What the disk lacks; "" if nothing."""
-        return self._reserve.short()
+        """What the disk lacks, or that whoever owns the node wants nothing new to start; "" if nothing."""
+        return self._reserve.short() or drained(self.home)
 
     def poll(self, claim: Oid) -> Result | None:
         """None while the attempt runs, or waits to be started; its result, kept on disk, once it has ended."""
@@ -195,11 +196,7 @@ class NodeWorkshop:
     def running(self) -> dict[Oid, str]:
         """The attempts whose results are not published, by claim; those of an earlier worker are found once."""
         if self._running is None:
-            self._running = {}
-            for directory in sorted((self.home / "attempts").iterdir()):
-                if is_oid(directory.name) and not (directory / CLEAN).exists():
-                    with contextlib.suppress(NotFound):
-                        self._running[directory.name] = _load(directory / "attempt.json", Attempt).build
+            self._running = unfinished(self.home)
         return dict(self._running)
 
     def finish(self, claim: Oid) -> None:
@@ -305,6 +302,32 @@ class NodeWorkshop:
     def _keep(self, directory: Path, result: Result) -> Result:
         _save(directory / "result.json", result)
         return result
+
+
+def drained(home: Path) -> str:
+    """Why nothing new may start here by the word of whoever owns the node; "" if it may."""
+    try:
+        return f"drained: {(home / _DRAINED).read_text().strip()[:200]}"
+    except OSError:
+        return ""
+
+
+def unfinished(home: Path) -> dict[Oid, str]:
+    """The attempts below `home` whose results are not published: claim to build id."""
+    found: dict[Oid, str] = {}
+    for directory in sorted((home / "attempts").glob("*")):
+        if is_oid(directory.name) and not (directory / CLEAN).exists():
+            with contextlib.suppress(NotFound):
+                found[directory.name] = _load(directory / "attempt.json", Attempt).build
+    return found
+
+
+def drain(home: Path, why: str) -> None:
+    """Lets nothing new start here from now on; "" for `why` lets it again."""
+    if why:
+        (home / _DRAINED).write_text(f"{why}\n")
+    else:
+        (home / _DRAINED).unlink(missing_ok=True)
 
 
 def _outcome(ended: Ended, plan: Plan) -> tuple[Outcome, str]:

@@ -1,0 +1,23 @@
+"""What a worker on a node is told once, when it is installed: the agent it acts for, the state it serves."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A worker's configuration: `url` is the state repository, `source` that of the code if it is another.
+
+    `root` is the oid of the root policy, `refs` the root of the refs; `own` trusts all builds as the user's own;
+    `group` lets the members of the account's group read the workspaces. `slots` 0: as the policy says.
+    """
+
+    agent: str
+    url: str
+    source: str = ""
+    root: str = ""
+    refs: str = ""
+    slots: int = 0
+    keep_free: str = ""
+    own: bool = False
+    group: bool = False

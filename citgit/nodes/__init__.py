@@ -1,0 +1,1 @@
+"""Adapters for machines that build: what is sent there, what keeps a worker alive there."""
