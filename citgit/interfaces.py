@@ -11,6 +11,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from citgit.model.job import CitToml, ResolvedJob, Value
+from citgit.model.log import LogIndex, LogNode
 from citgit.model.plan import Ended, Input, Plan, Probe
 from citgit.model.record import Advert, Claim, Request, Result
 
@@ -344,3 +345,22 @@ class Store(Protocol):
 
     def has(self, sha256: str) -> bool:
         """Whether the content is there."""
+
+
+class LogSource(Protocol):
+    """The log of one attempt, wherever it is: on this machine, or on a node that is asked piece by piece."""
+
+    def nodes(self) -> list[LogNode]:
+        """The root and all components below it, each before its parts, oldest first. Raises NotFound."""
+
+    def look(self, path: str) -> LogNode:
+        """One component as it is now: whether it has ended, how long its streams are. Raises NotFound."""
+
+    def read(self, path: str, name: str, at: int, count: int) -> bytes:
+        """Up to `count` bytes from byte `at` of a component's `out`, `err` or `times`; empty at the end.
+
+        Bytes as they were written, packed or not. Raises NotFound.
+        """
+
+    def index(self, path: str) -> LogIndex | None:
+        """What is known of a finished component besides; None if nothing is."""

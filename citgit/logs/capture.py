@@ -26,7 +26,10 @@ _SAFE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
-    """component.json: `started` and `ended` in unix ms, 0 while it runs; `truncated` if the limit cut it."""
+    """component.json: `started` and `ended` in unix ms, 0 while it runs; `truncated` if the limit cut it.
+
+    `cpu_ms` is what its processes used, where whoever ran it could tell.
+    """
 
     version: int = VERSION
     name: str = ""
@@ -34,6 +37,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     ended: int = 0
     exit: Exit = Exit()
     truncated: bool = False
+    cpu_ms: int = 0
 
 
 def sizes(component: Path) -> tuple[int, int]:

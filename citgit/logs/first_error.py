@@ -6,13 +6,13 @@ import re
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from citgit.errors import NotFound
+from citgit.interfaces import LogSource
 from citgit.logs.clean import visible
 from citgit.logs.matchers import RANKS, Matchers
-from citgit.logs.read import Line, read, tail
-from citgit.logs.tree import failures, tree
+from citgit.logs.read import Line, failing, read, tail
+from citgit.logs.tree import failures
 from citgit.model.record import FirstError
 
 _BEFORE, _AFTER = 3, 6
@@ -42,17 +42,17 @@ class _Find:
     later: list[str] = field(default_factory=list)
 
 
-def first_error(root: Path, matchers: Matchers) -> FirstError | None:
-    """The first error in the component tree `root`: in failed parts first; None if nothing looks like one.
+def first_error(source: LogSource, matchers: Matchers) -> FirstError | None:
+    """The first error in a log: in failed parts first; None if nothing looks like one.
 
     A cause in any of them counts more than what only says that something failed.
     """
     best: tuple[int, FirstError] | None = None
     try:
-        nodes = tree(root)
+        nodes = source.nodes()
         first = failures(nodes)[:_MOST_PARTS]
         for node in [*first, *(node for node in nodes[:_MOST_PARTS] if node not in first)]:
-            found = _in_component(node.place, node.path, matchers)
+            found = _in_component(source, node.path, matchers)
             if found and (best is None or found[0] < best[0]):
                 best = found
             if best and best[0] == 0:
@@ -62,13 +62,19 @@ def first_error(root: Path, matchers: Matchers) -> FirstError | None:
     return best[1] if best else None
 
 
-def _in_component(directory: Path, path: str, matchers: Matchers) -> tuple[int, FirstError] | None:
-    found = search(_bounded(read(directory)), matchers)
-    if found is None or found.rank > 0:
-        # The beginning says little: what a tool says last may say more.
-        late = search(tail(directory, _TAIL_LINES), matchers)
-        if late and (found is None or late.rank < found.rank):
-            found = late
+def _in_component(source: LogSource, path: str, matchers: Matchers) -> tuple[int, FirstError] | None:
+    index = source.index(path)
+    if index is None:
+        found = search(_bounded(read(source, path)), matchers)
+        if found is None or found.rank > 0:
+            # The beginning says little: what a tool says last may say more.
+            late = search(tail(source, path, _TAIL_LINES), matchers)
+            if late and (found is None or late.rank < found.rank):
+                found = late
+    else:
+        # all of it was looked at when it was packed
+        best = min(index.failing, key=lambda one: one.rank, default=None)
+        found = search(failing(source, path, best, _BEFORE, _LOOK_AHEAD), matchers) if best else None
     if found is None:
         return None
     error = FirstError(

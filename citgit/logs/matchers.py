@@ -54,10 +54,14 @@ class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Matchers:
-    """A table, ready for use: the patterns by rank, and what tells at a glance that none of them fits."""
+    """A table, ready for use: the patterns by rank, and what tells at a glance that none of them fits.
+
+    `hints` are what `hint` looks for; "" if every line has to be tried.
+    """
 
     ranks: tuple[tuple[re.Pattern[str], ...], ...]
     hint: re.Pattern[str]
+    hints: tuple[str, ...] = ("",)
 
     def match(self, text: str, below: int) -> Found | None:
         """What a line tells, by the first pattern that fits, of a better rank than `below`."""
@@ -77,8 +81,8 @@ def load(own: Path | None = None) -> Matchers:
     ranks = tuple(tuple(re.compile(one.pattern) for one in listed if one.rank is rank) for rank in RANKS)
     hints = {hint for one in listed for hint in one.hints} | {"Traceback"}
     # an entry without hints must be tried on every line
-    whole = "" if not all(one.hints for one in listed) else "|".join(map(re.escape, _shortest(hints)))
-    return Matchers(ranks, re.compile(whole))
+    wanted = _shortest(hints) if all(one.hints for one in listed) else [""]
+    return Matchers(ranks, re.compile("|".join(map(re.escape, wanted))), tuple(wanted))
 
 
 def read(path: Path) -> tuple[Matcher, ...]:

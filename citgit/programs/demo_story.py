@@ -12,11 +12,11 @@ from citgit.flows.control import outcome_text
 from citgit.model.build import Build
 from citgit.model.record import Claim, Outcome, Progress, RecordType
 from citgit.programs.demo_stage import Stage
-from citgit.programs.log import local_log
+from citgit.programs.log_place import local_log
 from citgit.wiring import logs
 from citgit.wiring.clone import init_bare
 from citgit.wiring.keys import generate
-from citgit.wiring.logs import visible
+from citgit.wiring.logs import LocalLog, visible
 from citgit.wiring.shipped import SHIPPED
 
 HERE = Path(__file__).resolve().parents[2]
@@ -110,7 +110,7 @@ def _news(stage: Stage, job: str, branch: str) -> Build | None:
 def _print(stage: Stage, build: Build) -> None:
     """Prints the newest lines of the log that were not there before."""
     root = local_log(build)
-    found = list(filter(None, logs.watch(root, lambda: True))) if root else []
+    found = list(filter(None, logs.watch(LocalLog(root), lambda: True))) if root else []
     lines = [f"{component}: {line.text}" if component else line.text for component, line in found]
     for text in lines[stage.printed.get(str(root), 0) :][-3:]:
         stage.say("", f"  {visible(text)}", build.id)

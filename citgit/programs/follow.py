@@ -15,7 +15,7 @@ from citgit.programs.wording import status_of
 from citgit.rules.judge import promises_of
 from citgit.wiring import logs
 from citgit.wiring.clone import Clone
-from citgit.wiring.logs import Line, visible
+from citgit.wiring.logs import Line, LocalLog, visible
 
 
 class Follower:
@@ -89,7 +89,7 @@ class Follower:
 
     def _more(self, build: Build, log: Path) -> bool:
         over = self.builds[build.id]
-        lines = self._logs.setdefault(log, logs.watch(log, lambda: bool(over and over.is_final)))
+        lines = self._logs.setdefault(log, logs.watch(LocalLog(log), lambda: bool(over and over.is_final)))
         found = False
         try:
             for one in lines:

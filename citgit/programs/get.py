@@ -15,7 +15,7 @@ from citgit.model.plan import Input
 from citgit.model.record import Artifact
 from citgit.model.units import rounded_size
 from citgit.programs.find import find_build, title
-from citgit.programs.log import where
+from citgit.programs.log_place import where
 from citgit.programs.reach import reach
 from citgit.programs.wording import emit, plain
 from citgit.wiring.clone import open_clone

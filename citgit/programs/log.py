@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,14 +14,16 @@ from citgit.errors import NotFound, UsageError
 from citgit.flows.builds import Repository
 from citgit.flows.poll import poll
 from citgit.model.build import Build
-from citgit.model.record import FirstError, Progress
+from citgit.model.record import FirstError
 from citgit.programs import complete
 from citgit.programs.find import find_build, title
+from citgit.programs.log_place import open_log, where
+from citgit.programs.log_tree import print_tree
 from citgit.programs.reach import reach
-from citgit.programs.wording import coloured, emit, plain, span
+from citgit.programs.wording import emit, plain
 from citgit.wiring import logs
 from citgit.wiring.clone import Clone, open_clone
-from citgit.wiring.logs import Line, Node, visible
+from citgit.wiring.logs import Line, LogNode, LogSource, visible
 
 _COUNT = 20
 
@@ -33,10 +36,13 @@ _COUNT = 20
 @click.option("--times", is_flag=True, help="seconds since the start before each line")
 @click.option("--failed", is_flag=True, help="only the first error and what surrounds it, else the end")
 @click.option("--grep", "pattern", default="", help="only the lines that match a regular expression")
+@click.option("--first", default=0, type=click.IntRange(min=0), metavar="N", help="only the first N lines")
+@click.option("--last", default=0, type=click.IntRange(min=0), metavar="N", help="only the last N lines")
 @click.option("--json", "as_json", is_flag=True, help="one JSON document per line of the log")
 def command(
-    build: str, component: str, directory: str, follow: bool, times: bool, failed: bool, pattern: str, as_json: bool
-) -> None:
+    build: str, component: str, directory: str, follow: bool, times: bool, failed: bool, pattern: str, first: int,
+    last: int, as_json: bool,
+) -> None:  # fmt: skip
     """Prints what a build printed; if it has components, their tree, or the output of one COMPONENT.
 
     "." is the command itself, without its components.
@@ -48,44 +54,35 @@ def command(
     found = find_build(reach(clone), clone, build)
     if follow:
         found = _until_there(clone, found)
-    root = local_log(found)
-    if failed:
-        lines = _failed(found, root)
-    elif root and not follow and component == "" and len(nodes := logs.tree(root)) > 1:
-        if wanted is None:
-            _print_tree(nodes, plain(title(found)), as_json)
+    source = open_log(clone, found)
+    if source and not (component or follow or failed or wanted or first or last):
+        nodes = source.nodes()
+        if len(nodes) > 1:
+            print_tree(nodes, plain(title(found)), clone.state.clock.now() * 1000, as_json=as_json)
             return
-        lines = _everywhere(nodes)
-    elif root and follow and not component:
-        lines = _marked(_waiting(clone, logs.watch(root, _Over(clone, found))))
-    elif root:
-        at = logs.component(root, component.removeprefix("."))
-        lines = logs.follow(at, _Over(clone, found), lambda: clone.state.clock.sleep(0.2)) if follow else logs.read(at)
-    else:
-        lines = _kept(found, component)
-    for line in lines:
-        if wanted is None or wanted.search(line.text):
-            _print(line, times, as_json)
+    lines = _chosen(clone, found, source, component, follow=follow, failed=failed, last=last, everywhere=bool(wanted))
+    lines = (line for line in lines if wanted is None or wanted.search(line.text))
+    for line in itertools.islice(lines, first or None):
+        _print(line, times, as_json)
 
 
-def where(build: Build) -> str:
-    """ "NODE:/path" of the log of the last attempt that says so; "" if none does."""
-    if build.result and build.result.log.where:
-        return build.result.log.where
-    for entry in reversed(build.entries):
-        body = entry.link.record.body if entry.link.record and not entry.void else None
-        if isinstance(body, Progress) and body.where:
-            return f"{body.where}/log"
-    return ""
-
-
-def local_log(build: Build) -> Path | None:
-    """The log's directory if it is on this machine."""
-    path = Path(where(build).partition(":")[2] or "/nonexistent")
-    try:
-        return path if path.is_absolute() and (path / "component.json").is_file() else None
-    except (OSError, ValueError):
-        return None
+def _chosen(
+    clone: Clone, build: Build, source: LogSource | None, component: str, *, follow: bool, failed: bool, last: int,
+    everywhere: bool,
+) -> Iterable[Line]:  # fmt: skip
+    """The lines that are asked for, before any --grep."""
+    path = component.removeprefix(".")
+    if failed:
+        return _failed(build, source)
+    if source is None:
+        return _kept(build, component)
+    if follow and not component:
+        return _marked(_waiting(clone, logs.watch(source, _Over(clone, build))))
+    if follow:
+        return logs.follow(source, path, _Over(clone, build), lambda: clone.state.clock.sleep(0.2))
+    if last:
+        return logs.tail(source, path, last)
+    return _everywhere(source, source.nodes()) if everywhere and not component else logs.read(source, path)
 
 
 def _pattern(pattern: str) -> re.Pattern[str] | None:
@@ -107,11 +104,16 @@ def _kept(build: Build, component: str) -> Iterator[Line]:
     yield from _lines(build.result.log.tail)
 
 
-def _failed(build: Build, root: Path | None) -> Iterable[Line]:
+def _failed(build: Build, source: LogSource | None) -> Iterable[Line]:
     error = build.result.first_error if build.result else None
+    if source and source.index(""):
+        # of a long log the result knows the beginning and the end; all of it was looked at when it was packed
+        from citgit.wiring.packing import first_error
+
+        error = first_error(source) or error
     if error:
         return _error(error)
-    return logs.tail(root, _COUNT) if root else _kept(build, "")
+    return logs.tail(source, "", _COUNT) if source else _kept(build, "")
 
 
 def _error(error: FirstError) -> Iterator[Line]:
@@ -125,9 +127,9 @@ def _lines(texts: Iterable[str]) -> Iterator[Line]:
     return (Line(0, "", text) for text in texts)
 
 
-def _everywhere(nodes: Sequence[Node]) -> Iterator[Line]:
+def _everywhere(source: LogSource, nodes: Iterable[LogNode]) -> Iterator[Line]:
     """The lines of all components, each with the name of its component before it."""
-    return _marked((node.path, line) for node in nodes for line in logs.read(node.place))
+    return _marked((node.path, line) for node in nodes if not node.stream for line in logs.read(source, node.path))
 
 
 def _marked(lines: Iterable[tuple[str, Line]]) -> Iterator[Line]:
@@ -142,49 +144,11 @@ def _waiting(clone: Clone, steps: Iterable[tuple[str, Line] | None]) -> Iterator
             yield step
 
 
-def _print_tree(nodes: Sequence[Node], name: str, as_json: bool) -> None:
-    """Each component with its state and how long it took; branches show what is a part of what."""
-    rows = []
-    for at, node in enumerate(nodes):
-        if as_json:
-            emit({
-                "component": node.path, "started": node.started, "ended": node.ended, "ms": node.ms,
-                "status": node.exit.status, "signal": node.exit.signal,
-            })  # fmt: skip
-        else:
-            state = "failed" if node.failed else "passed" if node.ended else "running"
-            rows.append((_branch(nodes, at) or name, state, span(node.ms / 1000) if node.ended else ""))
-    width = max((len(name) for name, _, _ in rows), default=0)
-    for name, state, took in rows:
-        click.echo(f"{name:<{width}}  {coloured(state, 7)}  {took}".rstrip())
-    if not as_json:
-        red = logs.failures([node for node in nodes if node.path])
-        click.echo(f"'cit log BUILD {plain(red[0].path) if red else 'COMPONENT'}' prints one of them", err=True)
-
-
-def _branch(nodes: Sequence[Node], at: int) -> str:
-    """The component's name, behind the lines that lead to it."""
-    names = nodes[at].path.split("/") if nodes[at].path else []
-    lines = ""
-    for depth in range(1, len(names) + 1):
-        above = "/".join(names[: depth - 1])
-        more = any(_is_sibling(node.path, above, depth) for node in nodes[at + 1 :])
-        if depth == len(names):
-            lines += "├─ " if more else "└─ "
-        else:
-            lines += "│  " if more else "   "
-    return lines + plain(names[-1] if names else "")
-
-
-def _is_sibling(path: str, above: str, depth: int) -> bool:
-    return path.count("/") == depth - 1 and bool(path) and path.rpartition("/")[0] == above
-
-
 def _print(line: Line, times: bool, as_json: bool) -> None:
     if as_json:
-        emit({"time_ms": line.time_ms, "stream": line.stream, "text": line.text, "cut": line.cut})
+        emit({"time_ms": line.time_ms, "stream": line.stream, "text": line.text, "cut": line.cut, "late": line.late})
         return
-    text = visible(line.text) + (f" [{line.cut} bytes cut off]" if line.cut else "")
+    text = ("[…] " if line.late else "") + visible(line.text) + (f" [{line.cut} bytes cut off]" if line.cut else "")
     click.echo((f"{line.time_ms / 1000:9.3f}  " if times and line.stream else "") + text)
 
 
@@ -198,7 +162,7 @@ def _until_there(clone: Clone, build: Build) -> Build:
         clone.state.clock.sleep(0.5)
         build = _again(clone, build)
     # elsewhere: nothing to follow here, so the end of the build is what can be waited for
-    while not build.is_final and where(build) and local_log(build) is None:
+    while not build.is_final and where(build) and open_log(clone, build) is None:
         clone.state.clock.sleep(1)
         build = _again(clone, build)
     return build

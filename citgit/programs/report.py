@@ -14,7 +14,7 @@ from citgit.flows.builds import Repository
 from citgit.flows.poll import ask_all
 from citgit.model.build import Build
 from citgit.programs.diff import facts
-from citgit.programs.log import local_log
+from citgit.programs.log_place import local_log
 from citgit.programs.reach import reach
 from citgit.programs.why import offers
 from citgit.programs.wording import emit

@@ -1,4 +1,4 @@
-"""`cit tidy`: removes what finished builds left here once it is old, and packs the repositories that are ours."""
+"""`cit tidy`: removes what finished builds left here once it is old; packs logs, and the repositories that are ours."""
 
 from __future__ import annotations
 
@@ -10,7 +10,17 @@ from citgit.errors import CitError, UsageError
 from citgit.model.units import parse_size, rounded_size
 from citgit.programs.wording import emit, plain
 from citgit.wiring.clone import Clone, open_clone
-from citgit.wiring.upkeep import SystemClock, dangling, homes, leftovers, remove, repositories, tidied
+from citgit.wiring.upkeep import (
+    SystemClock,
+    dangling,
+    homes,
+    leftovers,
+    pack_logs,
+    remove,
+    repositories,
+    tidied,
+    unpacked,
+)
 
 
 @click.command("tidy", epilog="Example: cit tidy --cap '20 GiB' --dry-run")
@@ -19,13 +29,15 @@ from citgit.wiring.upkeep import SystemClock, dangling, homes, leftovers, remove
 @click.option("--url", default="", help="a state repository on this machine to tidy too")
 @click.option("--days", type=click.IntRange(min=0), help="for how long files stay; default: as their jobs say")
 @click.option("--cap", default="", help="how much may stay, for each worker; the oldest goes first")
-@click.option("--repositories", "packing", is_flag=True, help="only pack repositories, remove nothing")
+@click.option("--pack", "packing", is_flag=True, help="only pack logs and repositories, remove nothing")
+@click.option("--logs", "only_logs", is_flag=True, help="only pack logs")
 @click.option("--dry-run", is_flag=True, help="only tell what would go")
 @click.option("--json", "as_json", is_flag=True, help="one JSON document per thing, then the total")
 def command(
-    directory: str, home: str, url: str, days: int | None, cap: str, packing: bool, dry_run: bool, as_json: bool
-) -> None:
-    """Removes workspaces, logs and artifacts of finished builds on this machine, and packs repositories.
+    directory: str, home: str, url: str, days: int | None, cap: str, packing: bool, only_logs: bool, dry_run: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Removes workspaces, logs and artifacts of finished builds on this machine; packs logs and repositories.
 
     Only what this user's own workers left, and only once it is older than the job's keep.days, or beyond --cap.
     What runs is never touched, and a worker may run meanwhile. Records are not removed.
@@ -36,9 +48,11 @@ def command(
         raise UsageError(f"no worker's files in {home!r}", hint="name the folder that 'cit worker --home' got")
     clone = None if home else _clone(directory)
     most = parse_size(cap) if cap else None
-    for place in chosen if not packing else []:
-        _files(place, days, most, out)
-    for repository in repositories(chosen, clone, url):
+    for place in chosen:
+        if not packing and not only_logs:
+            _files(place, days, most, out)
+        _logs(place, out)
+    for repository in repositories(chosen, clone, url) if not only_logs else ():
         found, now = tidied(repository, dry_run=dry_run)
         if now or (dry_run and found.is_due):
             freed = max(0, found.size - now.size) if now else 0
@@ -83,3 +97,8 @@ def _clone(directory: str) -> Clone | None:
         return open_clone(Path(directory))
     except CitError:
         return None
+
+
+def _logs(home: Path, out: _Out) -> None:
+    for log, freed in ((log, 0) for log in unpacked(home)) if out.dry else pack_logs(home):
+        out.say("log", log, freed, "packed")

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from citgit.errors import NotFound
 from citgit.logs.clean import visible
+from citgit.logs.local import LocalLog
 from citgit.logs.read import tail
-from citgit.logs.tree import Node, failures, tree
+from citgit.logs.tree import failures
+from citgit.model.log import LogNode
 from citgit.pages.site import KNOWN as KNOWN
 from citgit.pages.site import Site as Site
 from citgit.pages.world import AgentRow as AgentRow
@@ -34,7 +36,8 @@ def plain(text: object) -> str:
 def log_parts(root: Path) -> Sequence[LogPart]:
     """The components of the log at `root`, on this machine, with their last lines; none if it is damaged."""
     try:
-        nodes = tree(root)
+        source = LocalLog(root)
+        nodes = source.nodes()
         if len(nodes) > _PARTS:
             chosen = {node.path for node in [nodes[0], *failures(nodes)[:_PARTS], *nodes][:_PARTS]}
             nodes = [node for node in nodes if node.path in chosen]
@@ -43,7 +46,7 @@ def log_parts(root: Path) -> Sequence[LogPart]:
         left = _CHARACTERS // 2
         found = []
         for node in nodes:
-            lines, cut, used = _end(node, share + (left if node.path in red or len(nodes) == 1 else 0))
+            lines, cut, used = _end(source, node, share + (left if node.path in red or len(nodes) == 1 else 0))
             left = max(0, left - max(0, used - share))
             found.append(
                 LogPart(
@@ -57,9 +60,9 @@ def log_parts(root: Path) -> Sequence[LogPart]:
         return []
 
 
-def _end(node: Node, room: int) -> tuple[list[tuple[int, str, str]], bool, int]:
+def _end(source: LocalLog, node: LogNode, room: int) -> tuple[list[tuple[int, str, str]], bool, int]:
     """The last lines of a component that fit into so many characters, whether there are more, and what they take."""
-    lines = tail(node.place, LINES + 1)
+    lines = tail(source, node.path, LINES + 1)
     kept: list[tuple[int, str, str]] = []
     used = 0
     for line in reversed(lines[-LINES:]):

@@ -12,10 +12,12 @@ from citgit.git.embedded import place_of
 from citgit.git.maintenance import Untidy, collect, is_ours, look, maintain
 from citgit.machine import SystemClock, owned
 from citgit.wiring.clone import Clone, state_dir
+from citgit.wiring.packing import pack_logs, unpacked
 from citgit.workspaces.tidy import Leftover, dangling, leftovers, remove
 
 __all__ = [
-    "Leftover", "SystemClock", "Untidy", "Upkeep", "dangling", "homes", "leftovers", "remove", "repositories", "tidied",
+    "Leftover", "SystemClock", "Untidy", "Upkeep", "dangling", "homes", "leftovers", "pack_logs",
+    "remove", "repositories", "tidied", "unpacked",
 ]  # fmt: skip
 
 QUIET = 60.0
@@ -73,8 +75,10 @@ class Upkeep:
         if running or now - self._quiet < QUIET or (self._last is not None and now - self._last < EVERY):
             return
         self._last = now
-        if any(look(place).is_due for place in repositories([self._home], None, self._url)):
-            argv = [sys.executable, "-m", "citgit.programs.cit", "tidy", "--repositories", "--home", str(self._home)]
+        if any(look(place).is_due for place in repositories([self._home], None, self._url)) or any(
+            unpacked(self._home)
+        ):
+            argv = [sys.executable, "-m", "citgit.programs.cit", "tidy", "--pack", "--home", str(self._home)]
             with contextlib.suppress(OSError):
                 # a machine that is full, or lacks nice(1), goes on building
                 self.process = subprocess.Popen(

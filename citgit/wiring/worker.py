@@ -8,7 +8,6 @@ import os
 import secrets
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -27,9 +26,9 @@ from citgit.interfaces import Executor, Signer
 from citgit.keys.age import age_file
 from citgit.logs.capture import TOOLS, Capture
 from citgit.logs.first_error import first_error
-from citgit.logs.matchers import load
+from citgit.logs.local import LocalLog
 from citgit.logs.read import tail
-from citgit.logs.tree import recorded, tree
+from citgit.logs.tree import recorded
 from citgit.machine import lock
 from citgit.model.names import DEFAULT_ROOT, HERE, Refs
 from citgit.model.record import Component, Request
@@ -37,8 +36,9 @@ from citgit.model.team import Team
 from citgit.ssh.remote import ChannelRemote
 from citgit.stores.collect import collect
 from citgit.triggers.branch import BranchTrigger
-from citgit.wiring.clone import client_state, config_dir, data_dir, own_store, state_dir
+from citgit.wiring.clone import client_state, data_dir, own_store, state_dir
 from citgit.wiring.hosts import mirrors
+from citgit.wiring.packing import Packing, matchers
 from citgit.wiring.toml import TomlConfigs
 from citgit.workspaces.home import About, describe
 from citgit.workspaces.reserve import Reserve
@@ -102,13 +102,15 @@ def open_worker(
     """
     state = node_state(url, home, root, pinned=pinned, key=key, kept=kept)
     sources = mirrors(home / "mirrors", home / "state.git")
+    table = matchers()
     tools = Tools(
         environment=_environment,
         choose=_choose,
         collect=_collect,
         tail=_tail,
-        first_error=partial(first_error, matchers=load(config_dir() / "matchers.toml")),
+        first_error=lambda log: first_error(LocalLog(log), table),
         components=_components,
+        over=Packing(home).finished,
         programs=(TOOLS,),
     )
     here = source or url
@@ -180,8 +182,8 @@ def _collect(workspace: Path, directory: Path, request: Request) -> Found:
 
 
 def _tail(log: Path) -> tuple[str, ...]:
-    return tuple(line.text[:400] for line in tail(log, 20))
+    return tuple(line.text[:400] for line in tail(LocalLog(log), "", 20))
 
 
 def _components(log: Path) -> tuple[Component, ...]:
-    return recorded(tree(log))
+    return recorded(LocalLog(log).nodes())

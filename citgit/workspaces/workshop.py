@@ -68,8 +68,8 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
     """The parts that `wiring` chooses.
 
     `environment` makes the variables of a command, `choose` the executor, `collect` the artifacts, `tail` the
-    last lines of a log, `first_error` what failed in it, `components` its parts; `programs` are directories that a
-    command may read besides, with what citgit offers to builds.
+    last lines of a log, `first_error` what failed in it, `components` its parts; `over` is told of the log of an
+    attempt that is over; `programs` are directories that a command may read besides, with what citgit offers to builds.
     """
 
     environment: Callable[..., dict[str, str]]
@@ -78,6 +78,7 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
     tail: Callable[[Path], tuple[str, ...]]
     first_error: Callable[[Path], FirstError | None]
     components: Callable[[Path], tuple[Component, ...]]
+    over: Callable[[Path], None] = lambda log: None
     programs: tuple[Path, ...] = ()
 
 
@@ -209,6 +210,7 @@ class NodeWorkshop:
             if executor and executor.poll(plan) is None:
                 executor.clean(plan)
         (directory / CLEAN).touch()
+        self._tools.over(directory / "log")
         self._begun.discard(claim)
         self.running()
         if self._running is not None:

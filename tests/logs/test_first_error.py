@@ -7,6 +7,7 @@ import pytest
 
 from citgit.logs.capture import Capture
 from citgit.logs.first_error import first_error as search
+from citgit.logs.local import LocalLog
 from citgit.logs.matchers import load
 from citgit.model.record import Exit, FirstError
 
@@ -15,7 +16,7 @@ MATCHERS = load()
 
 def first_error(root: Path) -> FirstError | None:
     """The first error by the shipped table."""
-    return search(root, MATCHERS)
+    return search(LocalLog(root), MATCHERS)
 
 
 def log(directory: Path, out: str = "", err: str = "", status: int = 2) -> Path:

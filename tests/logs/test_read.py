@@ -1,14 +1,16 @@
 """Logs are read in the order of their marks and in bounded memory, whatever was written."""
 
-import re
 import resource
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from citgit.errors import NotFound
+from citgit.logs import read as lines_of
 from citgit.logs.capture import About, Capture, read_about
-from citgit.logs.read import LINE_BYTES, follow, grep, read, tail
+from citgit.logs.local import LocalLog
+from citgit.logs.read import LINE_BYTES, Line, follow
 from citgit.model.record import Exit
 
 
@@ -17,6 +19,16 @@ def log(tmp_path: Path) -> Path:
     """A component without output."""
     Capture().begin(tmp_path / "log", "", 1000)
     return tmp_path / "log"
+
+
+def read(log: Path) -> Iterator[Line]:
+    """The lines of the log's root."""
+    return lines_of.read(LocalLog(log), "")
+
+
+def tail(log: Path, count: int) -> list[Line]:
+    """The last lines of the log's root."""
+    return lines_of.tail(LocalLog(log), "", count)
 
 
 def write(log: Path, ms: int, out: bytes = b"", err: bytes = b"") -> None:
@@ -118,7 +130,7 @@ def test_following_tells_each_line_once_and_ends_with_the_component(log: Path) -
         lambda: write(log, 30, out=b"o\nend"),
         lambda: Capture().finish(log, 2000, Exit(status=0), 10**6),
     ]
-    followed = follow(log, lambda: False, lambda: steps.pop(0)())
+    followed = follow(LocalLog(log), "", lambda: False, lambda: steps.pop(0)())
     assert [(line.time_ms, line.text) for line in followed] == [(10, "one"), (20, "bad"), (30, "two"), (30, "end")]
     assert steps == []
 
@@ -127,16 +139,7 @@ def test_following_stops_when_asked(log: Path) -> None:
     """Who stops following gets what is there."""
     write(log, 10, out=b"one\nhalf")
     asked = iter([False, True])
-    assert [line.text for line in follow(log, lambda: next(asked), lambda: None)] == ["one", "half"]
-
-
-def test_grep_finds_lines_in_both_streams(log: Path) -> None:
-    """Lines that match come with their stream."""
-    write(log, 10, out=b"fine\nan error\n", err=b"error too\n")
-    assert [(line.stream, line.text) for line in grep(log, re.compile("error"))] == [
-        ("out", "an error"),
-        ("err", "error too"),
-    ]
+    assert [line.text for line in follow(LocalLog(log), "", lambda: next(asked), lambda: None)] == ["one", "half"]
 
 
 @pytest.mark.parametrize(

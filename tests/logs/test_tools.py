@@ -15,8 +15,8 @@ from services import need
 
 from citgit.executors.split import split_environment
 from citgit.logs.capture import TOOLS, Capture
+from citgit.logs.local import LocalLog
 from citgit.logs.read import read
-from citgit.logs.tree import component, tree
 from citgit.model.job import Split
 
 PATH = os.environ["PATH"]
@@ -52,11 +52,11 @@ class Build:
 
     def text(self, path: str) -> str:
         """What a component printed."""
-        return "\n".join(line.text for line in read(component(self.log, path)))
+        return "\n".join(line.text for line in read(LocalLog(self.log), path))
 
     def states(self) -> dict[str, int | None]:
         """The exit status of each component below the root."""
-        return {node.path: node.exit.status for node in tree(self.log) if node.path}
+        return {node.path: node.exit.status for node in LocalLog(self.log).nodes() if node.path}
 
     def fill(self, files: Mapping[str, str]) -> None:
         """Writes files into the workspace."""

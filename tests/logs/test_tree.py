@@ -9,8 +9,9 @@ import pytest
 
 from citgit.errors import NotFound
 from citgit.logs.capture import Capture
+from citgit.logs.local import LocalLog
 from citgit.logs.read import read
-from citgit.logs.tree import component, failures, recorded, tree
+from citgit.logs.tree import component, failures, recorded
 from citgit.model.record import Component, Exit
 
 
@@ -35,7 +36,7 @@ def test_components_come_in_their_order(log: Path) -> None:
         part(log, path, started)
     (log / "parts" / "loop").symlink_to(log)
     (log / "parts" / "plain").mkdir()
-    assert [node.path for node in tree(log)] == ["", "b", "b/x", "a", "out"]
+    assert [node.path for node in LocalLog(log).nodes()] == ["", "b", "b/x", "a", "out"]
     assert component(log, "b/x") == log / "parts" / "b" / "parts" / "x"
 
 
@@ -52,11 +53,11 @@ def test_what_failed_first_at_the_bottom_comes_first(log: Path) -> None:
     """Of failed components those without failed parts, by their ends; records keep them whatever else they drop."""
     for path, started, status in (("lib", 1, 2), ("lib/src", 2, 2), ("app", 30, 1), ("doc", 3, 0)):
         part(log, path, started, status)
-    assert [node.path for node in failures(tree(log))] == ["lib/src", "app", "lib"]
-    assert recorded(tree(log))[0] == Component(path="lib", outcome="failed", ms=10)
+    assert [node.path for node in failures(LocalLog(log).nodes())] == ["lib/src", "app", "lib"]
+    assert recorded(LocalLog(log).nodes())[0] == Component(path="lib", outcome="failed", ms=10)
     for at in range(200):
         part(log, f"n{at}", 100 + at, status=int(at == 199))
-    kept = recorded(tree(log))
+    kept = recorded(LocalLog(log).nodes())
     assert len(kept) == 100
     assert {"lib", "lib/src", "app", "n199"} <= {one.path for one in kept}
 
@@ -77,5 +78,4 @@ def test_marks_follow_nothing_that_a_build_planted(log: Path, tmp_path: Path) ->
     assert (good / "times").read_text() == "7 5 0\n"
     assert victim.read_text() == ""
     for at in range(3):
-        with pytest.raises(NotFound):
-            list(read(component(log, f"bad{at}")))
+        assert list(read(LocalLog(log), f"bad{at}")) == []

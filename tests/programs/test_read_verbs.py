@@ -140,7 +140,7 @@ def test_log_falls_back_on_what_the_result_kept(
     site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the log's directory, the tail is printed, and where the whole log lies."""
-    monkeypatch.setattr("citgit.programs.log.local_log", lambda build: None)
+    monkeypatch.setattr("citgit.programs.log_place.local_log", lambda build: None)
     _, out, err = cit(capsys, "log", "check", "-C", str(site.top))
     assert out.splitlines()[0] == "hello"
     assert "/log" in err
