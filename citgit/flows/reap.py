@@ -19,7 +19,7 @@ from citgit.rules.leases import Watch, observe, ran_out
 
 @dataclass(slots=True)
 class Watches:
-    """What this observer saw of each running build; a failed poll starts all counts anew."""
+    """What this observer saw of each active build; a failed poll starts all counts anew."""
 
     by_build: dict[str, Watch] = field(default_factory=dict)
     first_seen: dict[str, float] = field(default_factory=dict)
@@ -37,10 +37,10 @@ def watch(state: State, repository: Repository, watches: Watches, pools: list[st
     interval = now - watches.last if watches.last is not None else 0.0
     watches.last = now
     ttl = repository.snapshot.policies.tip.team.limits.ttl
-    expired, current = [], {}
+    expired, current, seen_first = [], {}, {}
     for pool in pools:
         for build in repository.active(pool):
-            watches.first_seen.setdefault(build.id, now)
+            seen_first[build.id] = watches.first_seen.get(build.id, now)
             if not is_running(build) or build.held is None:
                 continue
             beat = beat_of(state, repository, build)
@@ -51,7 +51,8 @@ def watch(state: State, repository: Repository, watches: Watches, pools: list[st
             if gone or ran_out(seen, ttl, state.entropy.uniform(0, 1)):
                 ms = int(seen.unchanged * 1000)
                 expired.append((build, Observed(claim=build.held.claim, beat=beat, unchanged_ms=ms, polls=seen.polls)))
-    watches.by_build = current
+    # what has ended is forgotten, or a worker would grow for as long as it lives
+    watches.by_build, watches.first_seen = current, seen_first
     return expired
 
 

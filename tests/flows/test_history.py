@@ -14,6 +14,7 @@ from citgit.flows.control import control
 from citgit.flows.history import Search
 from citgit.flows.poll import ask, ask_all, poll
 from citgit.flows.publishing import publish
+from citgit.flows.reap import Watches, watch
 from citgit.flows.state import Actor, State
 from citgit.flows.writing import follow, write
 from citgit.interfaces import Update
@@ -157,6 +158,23 @@ def test_a_poll_reads_the_same_whatever_the_history(world: World) -> None:
         world.fold()
     assert found[0] == found[1]
     assert found[0][1] == (0, 0)
+
+
+def test_a_watch_forgets_what_has_ended(world: World) -> None:
+    """What an observer keeps is about active builds, however long it lives; how long one waited it does not forget."""
+    state, watches = world.client(), Watches()
+    waiting = world.ask()
+    watch(state, Repository(state, poll(state)), watches, ["default"])
+    since = watches.first_seen[waiting]
+    for _ in range(3):
+        ended = world.ask()
+        watch(state, Repository(state, poll(state)), watches, ["default"])
+        assert set(watches.first_seen) == {waiting, ended}
+        repository = Repository(world.writer, poll(world.writer))
+        control(world.writer, world.actor("person:anna"), repository, repository.find(ended), Cancel())  # type: ignore[arg-type]
+        world.fold()
+    watch(state, Repository(state, poll(state)), watches, ["default"])
+    assert watches.first_seen == {waiting: since}
 
 
 def test_finding_a_build_reads_its_own_records(world: World) -> None:
