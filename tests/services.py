@@ -99,10 +99,14 @@ class Sshd:
         """Makes a key that may log in as the first user to run `command` alone; the ssh command line that uses it."""
         name = f"bound{len(list(self._folder.glob('bound*.pub')))}"
         _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self._folder / name))
-        public = (self._folder / f"{name}.pub").read_text()
-        with open(self._folder / "keys" / self.users[0], "a") as file:
-            file.write(f'restrict,command="{command}" {public}')
-        return self.command.replace(str(self.key), str(self._folder / name))
+        return self.allow(self._folder / name, command)
+
+    def allow(self, key: Path, command: str, user: str = "") -> str:
+        """Lets a key log in as a user, by default the first, to run `command` alone; the ssh command line for it."""
+        public = key.with_name(f"{key.name}.pub").read_text().strip()
+        with open(self._folder / "keys" / (user or self.users[0]), "a") as file:
+            file.write(f'restrict,command="{command}" {public}\n')
+        return self.command.replace(str(self.key), str(key))
 
     def python(self) -> Path:
         """A Python with this checkout's citgit that the users may run."""

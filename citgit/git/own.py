@@ -54,6 +54,15 @@ class OwnSources:
             self._others.fetch(url, commit)
         return self._others.checkout(url, commit, target, submodules=submodules)
 
+    def places(
+        self, url: str, commit: Oid, ref: str = "", *, submodules: bool, address: str = ""
+    ) -> list[tuple[str, Path, Oid]]:
+        """As of mirrors; what this repository lacks is fetched from `address`. Raises NotYet, RemoteAway, Refused."""
+        if url != self._url or not self._objects.has(commit):
+            return self._others.places(address if url == self._url else url, commit, ref, submodules=submodules)
+        below = self._others.below(self._place, address or url, commit) if submodules else []
+        return [("", self._place, commit), *below]
+
     def tree(self, url: str, commit: Oid) -> Oid:
         """The tree of a commit. Raises NotYet."""
         if url != self._url:

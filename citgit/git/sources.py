@@ -103,6 +103,23 @@ class Mirrors:
         """The tree of a fetched commit. Raises NotYet."""
         return tree_of(self._commit(self.path(url), commit))
 
+    def places(self, url: str, commit: Oid, ref: str = "", *, submodules: bool) -> list[tuple[str, Path, Oid]]:
+        """Path in a checkout, repository and commit of a source and its submodules, all fetched; "" is the source.
+
+        Raises NotYet, RemoteAway, Refused.
+        """
+        self.fetch(url, commit, ref)
+        return [("", self.path(url), commit), *self.below(self.path(url), url, commit, _DEEPEST if submodules else 0)]
+
+    def below(self, git_dir: Path, url: str, commit: Oid, deep: int = _DEEPEST) -> Iterator[tuple[str, Path, Oid]]:
+        """The submodules of a commit of the repository `git_dir`, whose address is `url`, as in `places`."""
+        for each in submodules(git_dir, url, commit) if deep else []:
+            self.fetch(each.url, each.commit)
+            mirror = self.path(each.url)
+            yield each.path, mirror, each.commit
+            for path, place, oid in self.below(mirror, each.url, each.commit, deep - 1):
+                yield f"{each.path}/{path}", place, oid
+
     def _checkout(self, url: str, commit: Oid, target: Path, deep: int) -> list[Path]:
         mirror = self.path(url)
         fill(target, mirror, commit, self._store(mirror), self.tree(url, commit), timeout=self._timeout)

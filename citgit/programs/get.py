@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from citgit.errors import NotFound, NotYet, UsageError
+from citgit.flows.builds import Repository
 from citgit.model.build import Build
 from citgit.model.globs import matches
 from citgit.model.plan import Input
@@ -18,8 +20,8 @@ from citgit.programs.find import find_build, title
 from citgit.programs.log_place import where
 from citgit.programs.reach import reach
 from citgit.programs.wording import emit, plain
-from citgit.wiring.clone import open_clone
-from citgit.wiring.nodes import bring_kept
+from citgit.wiring.clone import Clone, open_clone
+from citgit.wiring.nodes import Far, NodeAway, NoServe, bring_kept, far
 
 
 @click.command("get", epilog="Example: cit get check@main 'dist/*.tar.gz' --to downloads")
@@ -35,7 +37,8 @@ def command(
 ) -> None:
     """Copies the artifacts of BUILD that match a PATTERN (all, if none is given) below the directory --to."""
     clone = open_clone(Path(directory))
-    found = find_build(reach(clone), clone, build)
+    repository = reach(clone)
+    found = find_build(repository, clone, build)
     chosen = _chosen(found, pattern)
     if not only_list:
         there = [one.path for one in chosen if (Path(target) / one.path).exists()]
@@ -44,7 +47,7 @@ def command(
                 f"{len(there)} files are there already, such as {plain(str(Path(target) / there[0]))!r}",
                 hint="--force writes over them; --to names another directory",
             )
-        _copy(found, chosen, Path(target))
+        _copy(clone, repository, found, chosen, Path(target))
     for one in chosen:
         if as_json:
             emit({"build": found.id, "path": one.path, "size": one.size, "sha256": one.sha256})
@@ -70,7 +73,8 @@ def _chosen(build: Build, patterns: Sequence[str]) -> list[Artifact]:
     return chosen
 
 
-def _copy(build: Build, chosen: Sequence[Artifact], target: Path) -> None:
+def _copy(clone: Clone, repository: Repository, build: Build, chosen: Sequence[Artifact], target: Path) -> None:
+    """Copies from this machine what it has, else from the node that does."""
     result = build.result
     assert result is not None
     files = [
@@ -86,9 +90,21 @@ def _copy(build: Build, chosen: Sequence[Artifact], target: Path) -> None:
     home = Path(log).parents[2] if log.startswith("/") and log.count("/") > 3 else None
     try:
         bring_kept(target, files, home)
-    except NotFound as error:
-        far = f"{node}:{log.removesuffix('/log')}/artifacts/{chosen[0].path}"
-        raise NotFound(
-            f"the artifacts are not on this machine: {error.message}",
-            hint=f"with an account there: scp -- {shlex.quote(plain(far))} {shlex.quote(str(target))}",
-        ) from None
+    except NotFound:
+        try:
+            _fetch(far(clone, repository.snapshot.policies.tip, build, result.claim), target, files)
+        except (NotFound, NodeAway, NoServe) as error:
+            path = shlex.quote(plain(f"{node}:{log.removesuffix('/log')}/artifacts/{chosen[0].path}"))
+            raise type(error)(
+                f"the artifacts are not on this machine: {error.message}",
+                hint=f"{error.hint}; with an account there: scp -- {path} {shlex.quote(str(target))}",
+            ) from None
+
+
+def _fetch(there: Far, target: Path, files: Sequence[Input]) -> None:
+    hidden = not sys.stderr.isatty()
+    with click.progressbar(
+        length=sum(one.size for one in files), label=f"from {plain(there.host or there.agent)}", file=sys.stderr,
+        hidden=hidden,
+    ) as bar:  # fmt: skip
+        there.fetch(target, files, bar.update)

@@ -10,13 +10,16 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TypeVar
 
+import msgspec
+
 from citgit.errors import CitError, Errored, NotFound, Refused, RemoteAway, TryAgain, UsageError
-from citgit.ssh.frames import Decoder, Garbled
+from citgit.ssh.frames import Decoder
 from citgit.ssh.messages import GREETING
+from citgit.ssh.reading import Challenge, Proof
 from citgit.ssh.talk import NODE_VERSIONS, NodeMessage, Sorry, decoded, encoded
 
 T = TypeVar("T")
@@ -24,10 +27,17 @@ T = TypeVar("T")
 PATIENCE_S = 5.0
 """For how long a node may say nothing before it is taken for away."""
 
+_PROOF_S = 900.0
 _CHUNK = 1 << 18
 _NOISE = 8192
 _SSH_FAILED = 255
 _GREETING = re.compile(rb"(?:^|\n)" + GREETING.encode() + rb"((?: [0-9]{1,4}){1,20})\n")
+
+
+class _Tag(msgspec.Struct):
+    """What kind of message it is."""
+
+    type: str
 
 
 class NodeAway(RemoteAway):
@@ -39,10 +49,16 @@ class NoServe(RemoteAway):
 
 
 class Call:
-    """One command of a node, begun: `argv` runs it there. Raises NodeAway, NoServe."""
+    """One command of a node, begun: `argv` runs it there. Raises NodeAway.
 
-    def __init__(self, argv: Sequence[str], *, node: str, patience: float = PATIENCE_S) -> None:
-        self._node, self._patience = node, patience
+    `prove` answers the node's question whether its reader has the code, whenever it asks.
+    """
+
+    def __init__(
+        self, argv: Sequence[str], *, node: str, patience: float = PATIENCE_S,
+        prove: Callable[[Challenge], Proof] | None = None,
+    ) -> None:  # fmt: skip
+        self._node, self._patience, self._prove = node, patience, prove
         self._words = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the call)
         try:
             self._process = subprocess.Popen(
@@ -80,7 +96,7 @@ class Call:
             try:
                 view = view[os.write(self._in, view) :]
             except OSError:
-                self.hear(Sorry)  # it may have said why
+                self.hear(NodeMessage)  # it may have said why
                 raise self._ended() from None
 
     def hear(self, kind: type[T], patience: float = 0.0) -> T:
@@ -89,13 +105,18 @@ class Call:
 
     def hear_with(self, kind: type[T], patience: float = 0.0) -> tuple[T, bytes]:
         """The next message and its body."""
-        if not self.waits(patience or self._patience) or self._next is None:
-            raise self._silent()
-        (head, body), self._next = self._next, None
-        with contextlib.suppress(Garbled):
-            if kind is not Sorry:
-                raise _error(decoded(Sorry, head), self._node)
-        return decoded(kind, head), body
+        while True:
+            if not self.waits(patience or self._patience) or self._next is None:
+                raise self._silent()
+            (head, body), self._next = self._next, None
+            match decoded(_Tag, head).type:
+                case "sorry":
+                    raise _error(decoded(Sorry, head), self._node)
+                case "challenge" if self._prove:
+                    self.say(self._prove(decoded(Challenge, head)))
+                    patience = _PROOF_S  # the node goes over all of the code too
+                case _:
+                    return decoded(kind, head), body
 
     def waits(self, seconds: float) -> bool:
         """Waits that long at most; whether there is a message to hear. Raises NodeAway, NoServe."""

@@ -29,6 +29,7 @@ _RUN, _TMP = "/run/", "/tmp"
 
 # A network that went away, before or after the connection was made, must not keep everybody waiting.
 _PATIENCE = ("-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=3")
+_HURRY = ("-o", "ConnectTimeout=5", "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3")
 
 _STUCK = 3.0
 """Seconds within which a living master greets; it does so in less than one millisecond."""
@@ -48,13 +49,22 @@ class Chosen:
 
 
 class Connection:
-    """The way to the host of `address`; `runtime` is where sockets go (None: found when first needed)."""
+    """The way to the host of `address`; `runtime` is where sockets go (None: found when first needed).
 
-    def __init__(self, address: Address, chosen: Chosen, *, runtime: Path | None = None) -> None:
+    `key` is tried before the keys that ssh would try, unless the user chose how ssh is called; `hurry` is for hosts
+    that others stand in for, should they be away.
+    """
+
+    def __init__(
+        self, address: Address, chosen: Chosen, *, runtime: Path | None = None, key: Path | None = None,
+        hurry: bool = False,
+    ) -> None:  # fmt: skip
         self.address = address
         self._chosen = chosen
         self._runtime = runtime
-        self._shares: bool | None = None
+        self._key = key
+        self._patience = _HURRY if hurry else _PATIENCE
+        self._settings: dict[str, list[str]] | None = None
 
     def environment(self) -> Mapping[str, str]:
         """What git needs to be told: nothing if the user chose."""
@@ -63,18 +73,25 @@ class Connection:
 
     def argv(self, command: str, *, may_ask: bool = False) -> list[str]:
         """The command line that runs `command` at the host, asking nobody anything unless it may."""
-        ask = (*(() if may_ask else ("-o", "BatchMode=yes")), "-T", *_PATIENCE)
+        ask = (*(() if may_ask else ("-o", "BatchMode=yes")), "-T", *self._patience)
         if self._chosen.command:
             # git runs the user's own setting through a shell, so it may hold anything that a shell understands
             line = f'{self._chosen.command} "$@"'
             return ["sh", "-c", line, self._chosen.command, *ask, *self.address.arguments, command]
         program = self._chosen.program or "ssh"
-        return [program, *ask, *self._options(), *self.address.arguments, command]
+        return [program, *ask, *self._keys(), *self._options(), *self.address.arguments, command]
+
+    def _keys(self) -> tuple[str, ...]:
+        """Options for the key and, after it, those that would have been tried without it."""
+        if self._key is None or self._chosen.program:
+            return ()
+        usual = [os.path.expanduser(one) for one in self._asked().get("identityfile", [])]
+        files = [str(self._key), *(one for one in usual if os.path.exists(one))]
+        return tuple(part for one in files for part in ("-i", one))
 
     def _options(self) -> tuple[str, ...]:
-        if self._shares is None:
-            self._shares = not (self._chosen.command or self._chosen.program) and self._may_share()
-        folder = (self._runtime or _runtime_directory()) if self._shares else None
+        shares = not (self._chosen.command or self._chosen.program) and self._may_share()
+        folder = (self._runtime or _runtime_directory()) if shares else None
         if folder is None:
             return ()
         path = self._socket(folder)
@@ -84,26 +101,38 @@ class Connection:
             return ()
         return (
             "-o", "ControlMaster=auto", "-o", f"ControlPath={path}", "-o", f"ControlPersist={_PERSIST}",
-            *_PATIENCE,
+            *self._patience,
         )  # fmt: skip
 
     def _socket(self, folder: Path) -> Path:
-        """One per account, host, port and agent: whoever uses other keys gets another connection."""
+        """One per account, host, port, key and agent: whoever uses other keys gets another connection."""
         who = "\0".join([self.address.host, self.address.port, os.environ.get("SSH_AUTH_SOCK", "")])
+        if self._key:
+            who += f"\0{self._key}"
         return folder / hashlib.sha256(who.encode("utf-8", "surrogateescape")).hexdigest()[:24]
 
     def _may_share(self) -> bool:
         """Whether ssh is there, can share, and the user does not do it in their own way."""
-        if os.name != "posix" or not shutil.which("ssh"):
-            return False
+        settings = self._asked()
+        return bool(settings) and settings.get("controlpath", ["none"])[-1] == "none"
+
+    def _asked(self) -> dict[str, list[str]]:
+        """What the user's configuration of ssh says about this host; empty if there is no ssh that tells."""
+        if self._settings is None:
+            self._settings = {}
+            if os.name == "posix" and shutil.which("ssh"):
+                for line in self._shown().split("\n"):
+                    name, _, value = line.partition(" ")
+                    self._settings.setdefault(name, []).append(value)
+        return self._settings
+
+    def _shown(self) -> str:
+        argv = ["ssh", "-G", *self.address.arguments]
         try:
-            shown = subprocess.run(
-                ["ssh", "-G", *self.address.arguments], stdin=subprocess.DEVNULL, capture_output=True, timeout=10
-            )
+            shown = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=10)
         except (OSError, subprocess.TimeoutExpired):
-            return False
-        settings = dict(line.partition(" ")[::2] for line in shown.stdout.decode(errors="replace").split("\n"))
-        return shown.returncode == 0 and settings.get("controlpath", "none") == "none"
+            return ""
+        return "" if shown.returncode else shown.stdout.decode(errors="replace")
 
 
 def _runtime_directory() -> Path | None:

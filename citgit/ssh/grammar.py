@@ -37,6 +37,8 @@ _CLAIM = re.compile(r"[0-9a-f]{40}", re.ASCII)
 
 NODE_VERBS: Mapping[str, tuple[re.Pattern[str], ...]] = {
     "stats": (),
+    "artifact": (_CLAIM,),
+    "workspace": (_CLAIM,),
 }
 """The verbs of a node, each with what its words must look like, one space before each. What a verb needs beside ids
 is told on its stdin, in frames."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 from typing import TypeVar
@@ -19,6 +20,7 @@ NODE_VERSIONS = (1,)
 """What this end speaks, best first."""
 
 _CHUNK = 1 << 16
+_AT_ONCE = 1 << 20
 
 
 class NodeMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=str.lower):
@@ -69,10 +71,29 @@ class Talk:
         """Bytes that a message before announced. Raises Gone."""
         send(self._sink, data, STALLED)
 
-    def hear(self, kind: type[T]) -> T:
+    def pour_file(self, handle: int, at: int, count: int) -> None:
+        """Bytes of a file that a message before announced. Raises Gone."""
+        while count:
+            if not select.select([], [self._sink], [], STALLED)[1]:
+                raise Gone
+            try:
+                done = os.sendfile(self._sink, handle, at, min(count, _AT_ONCE))
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                if error.errno not in (errno.EINVAL, errno.ENOSYS):
+                    raise
+                block = os.pread(handle, min(count, _AT_ONCE), at)
+                send(self._sink, block, STALLED)
+                done = len(block)
+            if not done:
+                raise Gone  # it was cut meanwhile, and what was announced cannot be given
+            at, count = at + done, count - done
+
+    def hear(self, kind: type[T], *, patience: float = 0.0) -> T:
         """The next message, which must be of that kind and have no body. Raises Gone if there is none, Garbled."""
         while not self._heard:
-            if not select.select([self._source], [], [], self._patience)[0]:
+            if not select.select([self._source], [], [], patience or self._patience)[0]:
                 raise Gone
             if not self._take():
                 raise Gone

@@ -12,13 +12,15 @@ from pathlib import Path
 
 import msgspec
 
-from citgit.errors import CitError, NotFound
+from citgit.errors import CitError, NotFound, NotYet
 from citgit.flows.builds import Repository
 from citgit.flows.policies import fetch_policies
 from citgit.flows.poll import remembered
 from citgit.flows.state import State
+from citgit.machine import owned
 from citgit.model.build import Build
-from citgit.model.names import Refs, is_oid
+from citgit.model.names import Refs, is_build_id, is_oid
+from citgit.model.record import Result
 from citgit.wiring.clone import client_state, setting, state_dir
 from citgit.workspaces.home import About, described
 from citgit.workspaces.workshop import CLEAN, Attempt
@@ -80,6 +82,11 @@ class Kept:
     attempt: Attempt
     build: Build
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether this account's own worker made it."""
+        return owned(self.directory)
+
 
 def homes(paths: Sequence[Path] = ()) -> list[Home]:
     """The homes at these paths; none given: those of all workers of this account."""
@@ -107,6 +114,23 @@ def find_kept(among: Sequence[Home], claim: str) -> Kept:
     raise NotFound(
         f"nothing of attempt {claim[:12]} is here", hint="it may have been tidied away: keep.days in cit.toml"
     )
+
+
+def kept_result(kept: Kept) -> Result:
+    """What came of the attempt, as this node has it. Raises NotYet while it runs."""
+    with contextlib.suppress(OSError, msgspec.MsgspecError):
+        return msgspec.json.decode((kept.directory / "result.json").read_bytes(), type=Result)
+    raise NotYet(f"attempt {kept.attempt.claim[:12]} has not ended", hint="its artifacts are kept when it ends")
+
+
+def workspace_of(kept: Kept) -> Path:
+    """The workspace that the attempt left. Raises NotFound if it is gone."""
+    attempt = kept.attempt
+    suffix = "" if attempt.number == 1 else f".{attempt.number}"
+    path = kept.home.path / "workspaces" / f"{attempt.build}{suffix}"
+    if not is_build_id(attempt.build) or not path.is_dir():
+        raise NotFound(f"the workspace of build {attempt.build} is gone", hint="keep.days in cit.toml says how long")
+    return path
 
 
 def _attempt(directory: Path) -> Attempt | None:

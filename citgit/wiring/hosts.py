@@ -40,6 +40,18 @@ class Ways:
             self._known[url] = Connection(address, chosen) if address else None
         return self._known[url]
 
+    def to_node(self, host: str, key: Path | None) -> Connection | None:
+        """The connection to a node, `host` as in team.toml, with a person's key; None if it is no host of ssh."""
+        from citgit.git.reach import reach
+        from citgit.ssh.address import ssh_address
+        from citgit.ssh.connection import Chosen, Connection
+
+        # git knows addresses of repositories alone; what the user set for a host counts for them and for us
+        found = reach(self._git_dir, f"{host.rstrip('/')}/node" if "://" in host else f"{host}:node")
+        address = ssh_address(found.url)
+        chosen = Chosen(found.command, found.program)
+        return Connection(address, chosen, key=key, hurry=True) if address else None
+
     def environment(self, url: str) -> Mapping[str, str]:
         """What git needs to be told to use it."""
         connection = self.to(url)

@@ -1,13 +1,28 @@
-"""What verbs reach of the attempts that are on this machine."""
+"""What verbs reach of attempts: those on this machine, and those on nodes, over one ssh connection a node."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from citgit.errors import NotFound, Refused
+from citgit.model.build import Build
 from citgit.model.plan import Input
-from citgit.wiring.clone import state_dir
+from citgit.model.policy import PolicyView
+from citgit.model.record import Claim
+from citgit.ssh.call import Call, NodeAway, NoServe, node_line
+from citgit.ssh.reading import Content, Done, Get
+from citgit.wiring.clone import Clone, state_dir
+from citgit.wiring.hosts import Ways
+from citgit.wiring.proofs import prove
 from citgit.workspaces.inputs import bring
+from citgit.workspaces.landing import Landing, landing
+
+__all__ = ["Call", "Far", "NoServe", "NodeAway", "bring_kept", "far"]
+
+_AT_ONCE = 1 << 20
 
 
 def bring_kept(target: Path, files: Sequence[Input], home: Path | None = None) -> None:
@@ -17,3 +32,76 @@ def bring_kept(target: Path, files: Sequence[Input], home: Path | None = None) -
     """
     usual = sorted(path.parent for path in (state_dir() / "workers").glob("*/attempts"))
     bring([*([home] if home else []), *usual], target, files)
+
+
+@dataclass(frozen=True, slots=True)
+class Far:
+    """The attempt of a build on the node that made it: `host` is how to reach that, "" if the policy does not say."""
+
+    clone: Clone
+    build: Build
+    claim: str
+    agent: str
+    host: str
+
+    def call(self, verb: str) -> Call:
+        """A verb about the attempt, begun there. Raises NotFound, NodeAway."""
+        if not self.host:
+            raise NotFound(
+                f"the policy does not say how to reach {self.agent}", hint="an admin gives agents a 'host' in team.toml"
+            )
+        way = Ways(self.clone.git_dir).to_node(self.host, self.clone.key)
+        if way is None:
+            raise NotFound(f"{self.host!r}, the host of {self.agent}, is none that ssh reaches", hint="USER@HOST")
+        answer = partial(prove, self.clone, self.build.request, self.claim) if self.build.request else None
+        return Call(way.argv(node_line(verb, self.claim)), node=f"{self.agent} at {self.host}", prove=answer)
+
+    def fetch(self, target: Path, files: Sequence[Input], told: Callable[[int], object] = lambda more: None) -> None:
+        """Copies kept files below `target`, each verified; `told` hears how many bytes came.
+
+        What came before a break is not asked for again, now or the next time. Raises NodeAway, NotFound, Refused.
+        """
+        left = list(files)
+        while left:
+            came = 0
+
+            def hear(more: int) -> None:
+                nonlocal came
+                came += more
+                told(more)
+
+            try:
+                with self.call("artifact") as call:
+                    call.hear(Done)
+                    while left:
+                        with landing(target, left[0], resume=True) as file:
+                            _take(call, left[0], file, hear)
+                        left.pop(0)
+            except NodeAway:
+                if not came:
+                    raise
+
+
+def far(clone: Clone, policy: PolicyView, build: Build, claim: str = "") -> Far:
+    """Where the attempt of a claim is, by default the one whose result counts, else the last. Raises NotFound."""
+    wanted = claim or (build.result.claim if build.result else "")
+    for entry in reversed(build.entries):
+        record = entry.link.record
+        if record and not entry.void and isinstance(record.body, Claim) and wanted in ("", entry.link.oid):
+            agent = policy.team.agent.get(record.head.actor.partition(":")[2])
+            host = agent.host if agent and record.head.actor.startswith("agent:") else ""
+            return Far(clone, build, entry.link.oid, record.head.actor, host)
+    raise NotFound(f"build {build.id} has not been tried yet", hint=f"cit why {build.id}")
+
+
+def _take(call: Call, wanted: Input, file: Landing, told: Callable[[int], object]) -> None:
+    if file.at == wanted.size:
+        return  # the check of what is there comes at the end
+    call.say(Get(sha256=wanted.sha256, at=file.at))
+    content = call.hear(Content)
+    if (content.size, content.follow) != (wanted.size, wanted.size - file.at):
+        raise Refused(f"artifact {wanted.path!r} of {wanted.label} has {content.size} bytes there, not {wanted.size}")
+    while file.at < wanted.size:
+        block = call.raw(min(_AT_ONCE, wanted.size - file.at))
+        file.write(block)
+        told(len(block))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +19,9 @@ from citgit.ssh.call import Call, node_line
 ACCOUNT = "citgit-anna"
 """The service account; nobody's own."""
 
+READER = "citgit-ben"
+"""The unix user as whom readers' verbs run."""
+
 JOBS = """\
 [job.make]
 command = ["sh", "-c", "echo hello; echo oops >&2; mkdir -p out/bin; seq 100000 >out/a.txt; echo prog >out/bin/run"]
@@ -24,7 +29,8 @@ keep.artifacts = ["out/**"]
 place.executor = "process"
 """
 
-PEOPLE = ("ben", "eve", "rob")
+PEOPLE = {"ben": '["request", "read"]', "rob": '["request"]', "eve": "[]"}
+"""Who is in the team, and their roles."""
 
 
 class Node:
@@ -39,15 +45,14 @@ class Node:
         self.site.commit("a team", team_toml=(self.site.top / "team.toml").read_text() + team)
         self.site.git("push", "-q", "--no-verify", "origin", "main")
         self.site.cit("policy", "publish")
-        patch.setenv("GIT_SSH_COMMAND", sshd.command)
+        patch.delenv("GIT_SSH_COMMAND", raising=False)
 
     def _team(self) -> str:
         public = generate(self.folder / "citgit" / "keys" / "lab1", "lab1")
         host = f"ssh://{ACCOUNT}@127.0.0.1:{self.sshd.port}"
         team = f'\n[agent.lab1]\nkey = "{public}"\nhost = "{host}"\n'
-        for name in PEOPLE:
+        for name, roles in PEOPLE.items():
             self.keys[name] = self.folder / "citgit" / "keys" / name
-            roles = {"ben": '["request", "read"]', "rob": '["request"]', "eve": "[]"}[name]
             team += f'\n[person.{name}]\nkeys = ["{generate(self.keys[name], name)}"]\nroles = {roles}\n'
         return team
 
@@ -62,7 +67,6 @@ class Node:
         answer = self.site.cit("worker", "--agent", "lab1", "--own", "--once", "--no-doors", "--home", str(self.home),
                                "--url", str(self.site.bare), *options)  # fmt: skip
         self.sshd.give(self.home, ACCOUNT)
-        self.sshd.give(self.site.bare, ACCOUNT)
         return answer
 
     def claim(self, build: str) -> str:
@@ -73,7 +77,15 @@ class Node:
     def key(self, person: str, options: str = "") -> list[str]:
         """The start of an ssh command line by which a person reaches the node: their key may run cit-serve alone."""
         serve = f"{self.sshd.python()} -m citgit.programs.serve --as person:{person} --home {self.home} {options}"
-        return [*self.sshd.bind(serve.strip()).split(), "-p", str(self.sshd.port), f"{ACCOUNT}@127.0.0.1"]
+        if person not in self.keys:
+            self.keys[person] = self.folder / "citgit" / "keys" / person
+            generate(self.keys[person], person)
+        ssh = self.sshd.allow(self.keys[person], serve.strip())
+        return [*ssh.split(), "-p", str(self.sshd.port), f"{ACCOUNT}@127.0.0.1"]
+
+    def reader(self, person: str, options: str = "") -> Reader:
+        """A person's own checkout, on a machine where they have no access to the node's files."""
+        return Reader(self, person, self.key(person, options)[:-3])
 
     def call(self, key: list[str], verb: str, *words: str) -> Call:
         """A verb, begun."""
@@ -82,6 +94,47 @@ class Node:
     def raw(self, key: list[str], line: str) -> subprocess.CompletedProcess[bytes]:
         """Any command line, sent by ssh as it is."""
         return subprocess.run([*key, line], stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+
+
+class Reader:
+    """A person's checkout; their verbs run as a unix user who is nobody on the node."""
+
+    def __init__(self, node: Node, person: str, ssh: list[str]) -> None:
+        self.home = node.folder / f"of-{person}"
+        self.top = self.home / "project"
+        self.home.mkdir()
+        self.key = self.home / "key"
+        shutil.copyfile(node.keys[person], self.key)
+        self.key.chmod(0o600)
+        subprocess.run(["git", "clone", "-q", str(node.site.bare), str(self.top)], check=True)
+        command = " ".join(ssh).replace(str(node.keys[person]), str(self.key))
+        command = command.replace(str(node.sshd.key.parent), str(self.home))
+        settings = {"citgit.person": person, "citgit.key": str(self.key), "core.sshCommand": command}
+        for name, value in settings.items():
+            subprocess.run(["git", "-C", str(self.top), "config", name, value], check=True)
+        (self.home / ".gitconfig").write_text("[safe]\n\tdirectory = *\n")
+        node.sshd.give(self.home, READER)
+        self.program = node.sshd.python().parent / "cit"
+
+    def argv(self, *argv: str) -> list[str]:
+        """The command line of a verb in the checkout."""
+        return [str(self.program), argv[0], "-C", str(self.top), *argv[1:]]
+
+    def start(self, *argv: str) -> subprocess.Popen[str]:
+        """A verb, begun."""
+        env = {"HOME": str(self.home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
+        return subprocess.Popen(
+            self.argv(*argv), user=READER, group=READER, extra_groups=[], env=env, cwd=self.home,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def cit(self, *argv: str, status: int | None = 0) -> Answer:
+        """A verb, which must end with `status` (None: with any)."""
+        process = self.start(*argv)
+        out, err = process.communicate(timeout=120)
+        answer = Answer(process.returncode, out, err)
+        assert status is None or answer.status == status, (argv, answer)
+        return answer
 
 
 @pytest.fixture

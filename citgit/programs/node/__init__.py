@@ -8,5 +8,7 @@ from __future__ import annotations
 
 VERBS = {
     "stats": "stats",
+    "artifact": "artifact",
+    "workspace": "workspace",
 }
 """Verb -> module of citgit.programs.node."""
