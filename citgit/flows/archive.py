@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from contextlib import suppress
 
 from citgit.errors import NotYet
@@ -15,7 +16,7 @@ from citgit.model.names import Kind
 from citgit.records import commit as commits
 from citgit.records.envelope import mail
 from citgit.records.folded import message
-from citgit.rules.folding import MOST_PARENTS, is_due
+from citgit.rules.folding import MOST_PARENTS, is_disputed, is_due
 from citgit.rules.ids import day_of, month_of
 from citgit.rules.judge import promises_of
 
@@ -26,8 +27,9 @@ def archive(state: State, actor: Actor, repository: Repository, pool: str) -> li
     stale = []
     for build in repository.active(pool):
         with suppress(NotYet):
-            if repository.is_archived(pool, build.id):
-                stale.append(build)
+            entry = repository.entry(pool, build.id)
+            if entry is not None:
+                stale += [] if entry.unsupported or is_disputed(build, entry, repository.snapshot.policies) else [build]
             elif build.is_final and not build.broken and not build.unsupported and _promises_exist(repository, build):
                 ready[month_of(build.id)].append(build)
     if _is_held(state, repository, pool):
@@ -46,6 +48,15 @@ def _is_held(state: State, repository: Repository, pool: str) -> bool:
     behind = [place for ref in repository.snapshot.behind if (place := state.refs.parse(ref))]
     lacking = any(place.kind is Kind.ARCHIVE and place.group == pool for place in behind)
     return lacking or repository.snapshot.policies.tip.hold
+
+
+def disputes(repository: Repository, pool: str = "") -> Iterator[Build]:
+    """The builds of a pool, or of all, whose ref and archive show two ends: both stay, and an admin decides."""
+    for build in repository.active(pool):
+        with suppress(NotYet):
+            entry = repository.entry(build.pool, build.id) if build.is_final else None
+            if entry is not None and is_disputed(build, entry, repository.snapshot.policies):
+                yield build
 
 
 def delete(state: State, builds: list[Build]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from citgit.errors import CitError, NotFound, NotYet
+from citgit.flows.archive import disputes
 from citgit.flows.builds import Repository
 from citgit.flows.chains import read_chain
 from citgit.flows.folders import listed, tip_in
@@ -71,6 +72,10 @@ def audit(repository: Repository) -> Iterator[Found]:
             yield Found(ref, 0, error.message, partial=True)
         except CitError as error:
             yield Found(ref, 0, error.message)
+    for build in disputes(repository):
+        yield Found(
+            build.ref, len(build.entries), "its ref and the archive show two ends: somebody who signed one lied"
+        )
 
 
 def _side(repository: Repository, ref: str, tip: str) -> Found:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from citgit.errors import Bug, NotFound, NotYet, Refused, RemoteAway
 from citgit.flows.answers import Asking, Judged
 from citgit.flows.chains import read_chain
-from citgit.flows.folders import archived_tip, listed, tip_in
+from citgit.flows.folders import archived_tip, listed, tip_in, tips_back
 from citgit.flows.policies import every_pool
 from citgit.flows.poll import ask
 from citgit.flows.state import Snapshot, State
@@ -90,8 +90,9 @@ class Repository:
 
     def archived(self, pool: str = "") -> Iterator[Build]:
         """The archived builds of the months that are known here, newest first."""
-        for where, archive, build in self.archived_ids(pool):
-            yield self.build(self.state.refs.build(where, build), tip_in(self.state, archive, build))
+        for one in self.archived_ids(pool):
+            if found := self._held(*one):
+                yield found
 
     def archived_ids(self, pool: str = "") -> Iterator[tuple[str, Oid, str]]:
         """(pool, archive, id) of the archived builds of the months that are known here, newest id first."""
@@ -105,11 +106,18 @@ class Repository:
 
     def archived_build(self, pool: str, archive: Oid, build: str) -> Build | None:
         """A build of one archive; None if that does not hold it, or it cannot be judged yet."""
-        tip = tip_in(self.state, archive, build)
         try:
-            return self.build(self.state.refs.build(pool, build), tip) if tip else None
+            return self._held(pool, archive, build)
         except NotYet:
             return None
+
+    def _held(self, pool: str, archive: Oid, build: str) -> Build | None:
+        """A build as one archive shows it: that of an entry that counts, else what is broken there. Raises NotYet."""
+        tip = tip_in(self.state, archive, build)
+        found = self.build(self.state.refs.build(pool, build), tip) if tip else None
+        if found is None or found.is_final or found.broken or found.unsupported:
+            return found
+        return self.entry(pool, build)
 
     def find(self, build: str) -> Build | None:
         """A build by its full id: active, else archived; None if there is none. Raises NotYet.
@@ -117,14 +125,14 @@ class Repository:
         Whoever may push can put anything under the id in any pool: a root that counts goes before one that is void.
         """
         void, waits = None, None
-        for tips in (self._active_tips, self._archived_tips):
-            for ref, tip in tips(build):
+        for look in (self._active_at, self._archived_in):
+            for pool in self._pools:
                 try:
-                    found = self.build(ref, tip)
+                    found = look(pool, build)
                 except NotYet as error:
                     waits = error
                     continue
-                if not is_no_build(found):
+                if found is not None and not is_no_build(found):
                     return found
                 void = void or found
         if waits:
@@ -136,28 +144,34 @@ class Repository:
         found = self.find(build)
         return found is not None and not is_no_build(found)
 
-    def _active_tips(self, build: str) -> Iterator[tuple[str, Oid]]:
-        for pool in self._pools:
-            ref = self.state.refs.build(pool, build)
-            if tip := self.snapshot.tips.get(ref):
-                yield ref, tip
+    def _active_at(self, pool: str, build: str) -> Build | None:
+        ref = self.state.refs.build(pool, build)
+        tip = self.snapshot.tips.get(ref)
+        return self.build(ref, tip) if tip else None
 
-    def _archived_tips(self, build: str) -> Iterator[tuple[str, Oid]]:
+    def _archived_in(self, pool: str, build: str) -> Build | None:
         self._ask(build)
-        for pool in self._pools:
-            if tip := archived_tip(self.state, self.snapshot.tips, pool, build):
-                yield self.state.refs.build(pool, build), tip
+        archive = self.snapshot.tips.get(self.state.refs.archive(pool, month_of(build)))
+        return self._held(pool, archive, build) if archive else None
 
     def is_archived(self, pool: str, build: str) -> bool:
         """Whether the pool's archive holds the build: it is final for ever. Raises NotYet: it cannot be judged yet."""
-        tip = archived_tip(self.state, self.snapshot.tips, pool, build)
-        if not tip:
-            return False
-        try:
-            # anybody may have written the entry: it counts if what it names has ended
-            return self.build(self.state.refs.build(pool, build), tip).is_final
-        except (NotFound, Refused):
-            return False
+        return self.entry(pool, build) is not None
+
+    def entry(self, pool: str, build: str) -> Build | None:
+        """The build as the pool's archive holds it; None if no entry for it counts. Raises NotYet.
+
+        Anybody may have written the entry, or changed it: the newest counts whose build has ended.
+        """
+        archive = self.snapshot.tips.get(self.state.refs.archive(pool, month_of(build)))
+        for tip in tips_back(self.state, archive, build) if archive else ():
+            try:
+                found = self.build(self.state.refs.build(pool, build), tip)
+            except (NotFound, Refused):
+                continue
+            if found.is_final or found.unsupported:
+                return found
+        return None
 
     # -- rules.facts.Facts ------------------------------------------------------------------------------
 

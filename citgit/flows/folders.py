@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from citgit.errors import BadRecord, Errored, NotFound, Refused
+from citgit.flows.chains import LONGEST
 from citgit.flows.state import State
 from citgit.interfaces import Entry, Oid
 from citgit.model.build import Build
@@ -17,7 +18,7 @@ from citgit.rules.ids import day_of, month_of
 _TIP = re.compile(rb"([0-9a-f]{40}) ([0-9a-f]{64})\n")
 # A day's tree as every writer of this protocol makes it: folders named by ids, so each entry is 63 bytes long.
 _PLAIN = re.compile(rb"(?:40000 [0-9a-f-]{36}\0.{20})*", re.DOTALL)
-_WIDTH, _NAME = 63, slice(6, 42)
+_WIDTH, _NAME, _END = 63, slice(6, 42), 43
 DIRECTORY = 0o040000
 FILE = 0o100644
 
@@ -46,6 +47,22 @@ def tip_in(state: State, archive: Oid, build: str) -> Oid:
         state.absent.add((archive, build))
         return ""
     return tip_of(state, folder)
+
+
+def tips_back(state: State, archive: Oid, build: str) -> Iterator[Oid]:
+    """The tips under which an archive has held the build, newest first: nothing keeps a liar from changing an entry."""
+    oid, last = archive, ""
+    for _ in range(LONGEST):
+        tip = tip_in(state, oid, build)
+        if not tip:
+            return
+        if tip != last:
+            yield tip
+        last = tip
+        parents = archive_commit(state, oid).parents
+        if not parents or not is_archive(state, parents[0]):
+            return
+        oid = parents[0]
 
 
 def tip_of(state: State, folder: Oid) -> Oid:
@@ -97,7 +114,10 @@ def listed(state: State, archive: Oid) -> Iterator[str]:
 
 
 def folded(state: State, before: Oid | None, builds: Sequence[Build]) -> Oid:
-    """The tree of the next archive commit: the previous one plus a folder for each build not in it yet."""
+    """The tree of the next archive commit: the previous one with a folder for each of the builds.
+
+    None of them may have an entry there that counts: one that does not is replaced.
+    """
     top = dict(_top(state, before)) if before else {}
     days: dict[str, list[Build]] = {}
     for build in builds:
@@ -162,12 +182,14 @@ def _ids(state: State, day: Oid) -> list[str]:
 def _spliced(state: State, day: Oid, builds: Sequence[Build]) -> Oid:
     """The next tree of a day: a month of a million builds has days of two megabytes, so entries stay bytes."""
     raw = _day(state, day) if day else b""
-    # the first entry wins, for ever
-    added = [(one.id, _folder(state, one)) for one in builds if b"40000 %s\0" % one.id.encode() not in raw]
+    added = {one.id: _folder(state, one) for one in builds}
     if not _PLAIN.fullmatch(raw):
-        return state.objects.write_tree([*state.objects.tree(day), *(Entry(n, DIRECTORY, oid) for n, oid in added)])
+        kept = [one for one in state.objects.tree(day) if one.name not in added]
+        return state.objects.write_tree([*kept, *(Entry(name, DIRECTORY, oid) for name, oid in added.items())])
     parts = [raw[at : at + _WIDTH] for at in range(0, len(raw), _WIDTH)]
-    parts += [b"40000 %s\0%s" % (name.encode(), bytes.fromhex(oid)) for name, oid in added]
+    fresh = [b"40000 %s\0%s" % (name.encode(), bytes.fromhex(oid)) for name, oid in added.items()]
+    lies = tuple(one[:_END] for one in fresh if one[:_END] in raw)
+    parts = [one for one in parts if not lies or not one.startswith(lies)] + fresh
     return state.objects.write("tree", b"".join(sorted(parts)))
 
 

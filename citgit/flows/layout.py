@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from citgit.errors import BadRecord, Refused
+from citgit.errors import BadRecord, NotFound, Refused
 from citgit.flows.builds import Repository
 from citgit.flows.chains import LONGEST, read_link
 from citgit.flows.folders import DIRECTORY, FILE, tip_of
@@ -61,9 +61,10 @@ def archive_fault(state: State, repository: Repository, place: Place, link: Link
     same = _days(state, read_link(state, before).tree) & _days(state, link.tree) if before else set()
     old = _folders(state, read_link(state, before).tree, same) if before else {}
     new = _folders(state, link.tree, same)
-    if gone := next((build for build in old if new.get(build) != old[build]), ""):
+    changed = [build for build in old if new.get(build) != old[build]]
+    if gone := next((one for one in changed if one not in new or _counts(state, repository, place, one, old[one])), ""):
         return f"it changes or drops {gone}, which was archived before"
-    added = [build for build in new if build not in old]
+    added = [build for build in new if build not in old or build in changed]
     found = [tip_of(state, new[build]) for build in added]
     if sorted(found) != sorted(tips):
         return "its parents are not the tips of the builds that it adds"
@@ -71,6 +72,17 @@ def archive_fault(state: State, repository: Repository, place: Place, link: Link
         if fault := entry_fault(state, repository, place, build, tip, new[build]):
             return f"build {build}: {fault}"
     return ""
+
+
+def _counts(state: State, repository: Repository, place: Place, build: str, folder: Oid) -> bool:
+    """Whether an entry stands for ever; one whose build has not ended is a lie that is put right."""
+    if not is_build_id(build):
+        return True
+    try:
+        held = repository.build(state.refs.build(place.group, build), tip_of(state, folder))
+    except (NotFound, Refused):
+        return False
+    return held.is_final or bool(held.unsupported)
 
 
 def entry_fault(state: State, repository: Repository, place: Place, build: str, tip: Oid, folder: Oid) -> str:

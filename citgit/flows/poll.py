@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from citgit.errors import NotFound, Refused
 from citgit.flows.chains import descends
-from citgit.flows.folders import archived_tip, follows, is_archive
+from citgit.flows.folders import follows, is_archive, tips_back
 from citgit.flows.policies import every_pool, read_policies
 from citgit.flows.squats import was_no_build
 from citgit.flows.state import Snapshot, State
@@ -159,7 +159,7 @@ def _changes(
             # the last: a late copy of an old push brought back what was archived and deleted meanwhile; were it taken
             # for what is remembered, nobody could delete it
             changes[ref] = tip
-        elif was_no_build(state, found.get(state.refs.policy) or known.get(state.refs.policy), ref, before):
+        elif was_no_build(state, _policy(state, found, known), ref, before, {**known, **found}):
             changes[ref] = tip  # somebody squatted on the id, and it was freed
         else:
             alarms.append(f"ref {ref!r} was rewound from {before[:12]} to {tip[:12]}")
@@ -167,13 +167,17 @@ def _changes(
     for ref, before in known.items():
         if ref in found:
             continue
-        policy = found.get(state.refs.policy) or known.get(state.refs.policy)
-        if _may_go(state, found, ref, before) or was_no_build(state, policy, ref, before):
+        policy = _policy(state, found, known)
+        if _may_go(state, found, ref, before) or was_no_build(state, policy, ref, before, {**known, **found}):
             changes[ref] = None
         else:
             alarms.append(f"ref {ref!r} vanished; it was at {before[:12]}")
             behind[ref] = None
     return changes
+
+
+def _policy(state: State, found: Mapping[str, Oid], known: Mapping[str, Oid]) -> Oid | None:
+    return found.get(state.refs.policy) or known.get(state.refs.policy)
 
 
 def _is_junk(state: State, ref: str, tip: Oid) -> bool:
@@ -200,8 +204,10 @@ def _is_archived(state: State, found: Mapping[str, Oid], ref: str, before: Oid) 
     place = state.refs.parse(ref)
     if place is None or place.kind is not Kind.BUILD:
         return False
-    tip = archived_tip(state, found, place.group, place.leaf)
-    return bool(tip) and (tip == before or descends(state, tip, before))
+    archive = found.get(state.refs.archive(place.group, month_of(place.leaf)))
+    return archive is not None and any(
+        tip == before or descends(state, tip, before) for tip in tips_back(state, archive, place.leaf)
+    )
 
 
 def _policies(state: State, memory: Mapping[str, Oid]) -> PolicyChain | None:
@@ -225,6 +231,9 @@ def _archives(
     """The archives that matter to a poll which found, or remembers, these refs."""
     pools = chosen or _pools(state, tips, policies)
     wanted = {state.refs.archive(pool, month) for pool in pools for month in _recent(state)}
+    for pool in pools:
+        # the clock may be wrong by years: what was the newest when we looked last matters as well
+        wanted.update(sorted(ref for ref in tips if ref.startswith(state.refs.archives(pool)))[-RECENT:])
     for ref in tips:
         place = state.refs.parse(ref)
         if place and place.kind is Kind.BUILD and (not chosen or place.group in chosen):

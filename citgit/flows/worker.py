@@ -12,7 +12,7 @@ import msgspec
 
 from citgit.errors import Dismissed, NotYet, RemoteAway
 from citgit.flows import reap
-from citgit.flows.archive import archive
+from citgit.flows.archive import archive, disputes
 from citgit.flows.attempts import Attempts
 from citgit.flows.builds import Repository, is_running
 from citgit.flows.chains import read_link
@@ -368,6 +368,8 @@ class Worker:
         """Folds the pool's final builds."""
         for done in archive(self.state, self.actor, repository, pool):
             self._say("archived", done, "")
+        for build in disputes(repository, pool):
+            self._say("alarm", build.id, "its ref and the archive show two ends: nothing is deleted, an admin decides")
 
     def _look_at_disk(self) -> None:
         short = self._guard("disk", self.workshop.short) or ""

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from citgit.model.build import Build
+from citgit.model.policy import PolicyChain
+
 MOST_PARENTS = 500
 """Builds that one archive commit adds at most."""
 
 _SHARE = 64
 _PER_SECOND = 50
+
+
+def is_disputed(build: Build, entry: Build, chain: PolicyChain) -> bool:
+    """Whether a build at its ref has another end than the archive's entry for it, and no restore explains that.
+
+    On one ref there is only one end. After a restore another may have come about, and the entry is given back (its
+    records then cite policies of an older generation): it wins. Else whoever signed one of the two lied.
+    """
+    if not build.is_final or not entry.is_final or build.final == entry.final:
+        return False
+    cited = [at for policy in entry.policies if (at := chain.index(policy)) is not None]
+    return bool(cited) and chain.policies[max(cited)].generation == chain.tip.generation
 
 
 def is_due(ready: int, held: int, waited: int) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from citgit.flows.publishing import publish, seal_of
 from citgit.flows.state import Actor, State
 from citgit.git.objects import GitObjects, init_bare
 from citgit.git.program import must
-from citgit.interfaces import Oid, Update
+from citgit.interfaces import Entry, Oid, Update
 from citgit.keys.ssh_signature import armor, to_sign
 from citgit.keys.verify import SshVerifier
 from citgit.keys.wire import string
@@ -33,6 +33,7 @@ from citgit.model.record import Body, Claim, Outcome, Progress, Result, Seen
 from citgit.model.team import Agent, Person, Pool, Role, Team, TriggerPrincipal
 from citgit.records import commit as commits
 from citgit.records.envelope import Parent, compose, parent_of
+from citgit.rules.ids import day_of, month_of
 from citgit.testing.clock import FakeClock, SeededEntropy
 from citgit.testing.memory import MemoryHost, MemoryJournal, MemoryObjects, MemoryRemote, MemoryTips
 
@@ -144,6 +145,28 @@ class Stage:
     def fold(self, pool: str = "default", by: str = LAB1) -> list[str]:
         """Archives what is final; the ids."""
         return archive(self.state, self.actor(by), Repository(self.state, poll(self.state)), pool)
+
+    def lie(self, entries: Mapping[str, Oid], by: str = EVE, pool: str = "default") -> Oid:
+        """An archive commit that changes the entries of these builds to these tips, by someone who asks nobody."""
+        store = self.host.objects
+        month, day = (give(next(iter(entries))) for give in (month_of, day_of))
+        ref = self.refs.archive(pool, month)
+        before = self.tip(ref)
+        folders: dict[str, Oid] = {}
+        if before:
+            top = store.tree(commits.parse(self.data(before)).tree)
+            folders = {one.name: one.oid for one in store.tree(next(one.oid for one in top if one.name == day))}
+        for build, tip in entries.items():
+            text = f"{tip} {hashlib.sha256(self.data(tip)).hexdigest()}\n".encode()
+            folders[build] = store.write_tree([Entry("tip", 0o100644, store.write("blob", text))])
+        tree = store.write_tree(Entry(build, 0o40000, oid) for build, oid in folders.items())
+        lines = "".join(f"{build} passed\n" for build in entries)
+        subject = f"archive: {len(entries)} builds of {pool} in {month}"
+        payload = commits.unsigned(
+            tree=store.write_tree([Entry(day, 0o40000, tree)]), author=by, mail="x@person.cit", time=1,
+            parents=((before,) if before else ()) + tuple(entries.values()), message=f"{subject}\n\n{lines}",
+        )  # fmt: skip
+        return self.place(ref, commits.signed(payload, self.actor(by).signer.sign(payload)))
 
     def build(self, build: str, pool: str = "default") -> Build:
         """The build as readers judge it."""

@@ -161,6 +161,33 @@ def test_a_squatted_promise_is_created(stage: Stage) -> None:
     assert (made.state, made.owner, made.pool) == ("waiting", ANNA, "default")
 
 
+@pytest.mark.parametrize("archived", [False, True])
+def test_a_squatted_promise_leaves_no_alarm(stage: Stage, archived: bool) -> None:
+    """Who saw junk with the cause of a promise, and then the promised build, is not told of a rewound ref."""
+    first = stage.entropy.build_id()
+    cause = Cause(kind=CauseKind.PROMISE, build=first, index=0)
+    promised = Promise(id=promise_id(first, 0), pool="default", request=request(cause=cause))
+    ref = stage.refs.build("default", promised.id)
+    stage.request(build=first, promises=(promised,))
+    stage.write(ref, request(cause=cause, job="other"), BEN)
+    reader = stage.client()
+    assert poll(reader).alarms == ()
+    if archived:
+        stage.finish(first)
+    state = stage.client()
+    repository = Repository(state, poll(state))
+    found = repository.find(first)
+    assert found is not None
+    create_promised(state, stage.actor(LAB1), repository, promises_of(found))
+    assert stage.fold() == ([first] if archived else [])
+    snapshot = poll(reader)
+    assert snapshot.alarms == ()
+    assert snapshot.tips[ref] == stage.tip(ref)
+    del stage.host.refs[ref]
+    stage.write(ref, request(cause=cause, job="x"), BEN)
+    assert any("rewound" in alarm for alarm in poll(reader).alarms), "what counts is not forgotten"
+
+
 def test_a_void_root_may_be_deleted_by_anybody(stage: Stage) -> None:
     """The server lets squatters be swept away, and protects what is a build."""
     junk, real = stage.refs.build("default", stage.entropy.build_id()), stage.refs.build("default", stage.request())

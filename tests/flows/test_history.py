@@ -259,6 +259,18 @@ def test_older_months_come_when_asked(world: World) -> None:
     assert [one.id for one in Repository(state, poll(state)).archived()] == [new, old]
 
 
+def test_a_wrong_clock_hides_no_archive(world: World) -> None:
+    """Whoever's clock is ten years off, and sees no active build, still asks for the months in which builds ended."""
+    (first,) = world.ended(1)
+    state = world.client()
+    poll(state)
+    state.clock = FakeClock()
+    state.clock.advance(10 * 365 * 86_400)
+    (second,) = world.ended(1)
+    repository = Repository(state, poll(state))
+    assert {one.id for one in repository.archived()} == {first, second}
+
+
 def test_whole_histories_are_asked_for(world: World) -> None:
     """Some months, or all of them: what `cit status --since` and `cit verify --all` need."""
     (old,) = world.ended(1)

@@ -1,0 +1,124 @@
+"""Threat: somebody writes an archive entry first, or changes one. The end that a build really had is what is read."""
+
+from __future__ import annotations
+
+import pytest
+from chains import request
+from stage import ANNA, LAB1, LAB2, Stage
+
+from citgit.flows.archive import disputes
+from citgit.flows.audit import audit
+from citgit.flows.builds import Repository
+from citgit.flows.poll import poll
+from citgit.interfaces import Oid
+from citgit.model.build import Build
+from citgit.model.record import Cause, CauseKind, Claim, Outcome, Promise, Result
+from citgit.rules.ids import promise_id
+
+REQUEST, CLAIM, END = 0, 1, -1
+
+
+@pytest.fixture
+def stage() -> Stage:
+    """A repository with its root policy."""
+    return Stage()
+
+
+def ended(stage: Stage) -> tuple[str, list[Oid]]:
+    """A build that lab1 built, with its records, not archived yet."""
+    build = stage.request()
+    stage.finish(build)
+    return build, list(stage.chain(stage.refs.build("default", build)))
+
+
+def read(stage: Stage, build: str) -> Build | None:
+    """What a reader sees who comes for the first time."""
+    state = stage.client()
+    return Repository(state, poll(state)).find(build)
+
+
+@pytest.mark.parametrize("at", [REQUEST, CLAIM])
+def test_an_entry_without_an_end_is_none(stage: Stage, at: int) -> None:
+    """A liar is first: the build is folded all the same, its ref goes only then, and readers see how it ended."""
+    build, records = ended(stage)
+    stage.lie({build: records[at]})
+    assert stage.fold() == [build]
+    assert stage.tip(stage.refs.build("default", build)) is None
+    found = read(stage, build)
+    assert found is not None
+    assert (found.tip, found.outcome) == (records[END], Outcome.PASSED)
+    reader = stage.client()
+    assert [one.tip for one in Repository(reader, poll(reader)).archived()] == [records[END]]
+
+
+@pytest.mark.parametrize("at", [REQUEST, CLAIM])
+def test_an_entry_that_was_changed_is_read_as_it_was(stage: Stage, at: int) -> None:
+    """Nobody takes back an end by pointing the archive elsewhere; verify tells of it."""
+    build, records = ended(stage)
+    assert stage.fold() == [build]
+    lie = stage.lie({build: records[at]})
+    found = read(stage, build)
+    assert found is not None
+    assert found.tip == records[END]
+    reader = stage.client()
+    repository = Repository(reader, poll(reader))
+    assert repository.is_archived("default", build)
+    assert any(lie[:12] in one.fault for one in audit(repository))
+    stage.place(stage.refs.build("default", build), stage.data(records[REQUEST]))  # a late copy of the request
+    assert stage.fold() == []
+    assert stage.tip(stage.refs.build("default", build)) is None
+
+
+def test_a_promise_is_not_kept_by_a_liar_s_entry(stage: Stage) -> None:
+    """What a build promised does not exist because an archive says so."""
+    first = stage.entropy.build_id()
+    cause = Cause(kind=CauseKind.PROMISE, build=first, index=0)
+    promised = Promise(id=promise_id(first, 0), pool="default", request=request(cause=cause))
+    stage.request(build=first, promises=(promised,))
+    stage.finish(first)
+    ref = stage.refs.build("default", promised.id)
+    root = stage.write(ref, promised.request, ANNA)
+    del stage.host.refs[ref]
+    stage.lie({promised.id: root})
+    assert stage.fold() == [], "the promised build is nowhere yet"
+    assert read(stage, promised.id) is None
+
+
+def test_two_ends_stay_until_somebody_decides(stage: Stage) -> None:
+    """An agent of the pool forges another end and archives it first: the true one stays, and all are told."""
+    build = stage.request()
+    ref = stage.refs.build("default", build)
+    root = stage.tip(ref)
+    claim = stage.write(ref, Claim(attempt=1), LAB2)
+    forged = stage.write(ref, Result(claim=claim, outcome=Outcome.FAILED), LAB2)
+    stage.host.refs[ref] = str(root)
+    stage.lie({build: forged}, LAB2)
+    true = stage.finish(build, by=LAB1)
+    assert stage.fold() == []
+    assert stage.tip(ref) == true
+    found = read(stage, build)
+    assert found is not None
+    assert found.outcome is Outcome.PASSED
+    reader = stage.client()
+    repository = Repository(reader, poll(reader))
+    assert [one.id for one in disputes(repository)] == [build]
+    assert any("two ends" in one.fault for one in audit(repository) if one.ref == ref)
+
+
+def test_a_server_lets_a_lie_be_put_right(stage: Stage) -> None:
+    """The hook refuses to change an entry that counts, and takes the true end in place of one that never did."""
+    build, records = ended(stage)
+    month = stage.refs.archive("default", "2023-11")
+    stage.lie({build: records[CLAIM]}, LAB2)
+    lying = stage.tip(month)
+    assert stage.fold() == [build]
+    mended = stage.tip(month)
+    assert lying
+    assert mended
+    stage.host.refs[month] = lying
+    assert stage.denied(month, stage.data(mended)) is None
+    stage.host.refs[month] = mended
+    again = stage.lie({build: records[CLAIM]}, LAB2)
+    stage.host.refs[month] = mended
+    assert "changes or drops" in str(stage.denied(month, stage.data(again)))
+    assert stage.denied(month, stage.data(lying), old=mended) is not None
