@@ -1,4 +1,4 @@
-"""Makes output safe to show in a terminal: colours pass, every other control character becomes visible text."""
+"""Makes output safe to show in a terminal: colours and plain links pass, every other control becomes visible text."""
 
 from __future__ import annotations
 
@@ -6,25 +6,34 @@ import re
 
 _TOKEN = re.compile(
     r"(?P<colour>\x1b\[[0-9;]{0,40}m)"
+    r"|(?P<link>\x1b\]8;[^;\x00-\x1f\x7f-\x9f]{0,100};(?P<url>[^\x00-\x1f\x7f-\x9f]{0,2000})(?:\x07|\x1b\\))"
     r"|(?P<erase>\x1b\[[0-2]?K)"
     r"|(?P<control>[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb])"
     r"|(?P<surrogate>[\ud800-\udfff])"
 )
 _RESET = "\x1b[0m"
+_LINK_END = "\x1b]8;;\x1b\\"
+
+_URL = re.compile(r"https?://[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?(/[!-~]*)?")
+"""Where a link may lead: no other program is started by it, and no user name hides the host."""
 
 
 def visible(text: str, *, colour: bool = True) -> str:
     """One line of output as it may be shown: the last state of a progress line, nothing hidden, nothing obeyed."""
-    coloured = False
+    coloured = linked = False
 
     def shown(found: re.Match[str]) -> str:
-        nonlocal coloured
+        nonlocal coloured, linked
         token = found[0]
         match found.lastgroup:
             case "colour":
                 passes = colour and not _hides(token[2:-1])
                 coloured = coloured or passes
                 return token if passes else ""
+            case "link":
+                passes = colour and _URL.fullmatch(found["url"]) is not None
+                ends, linked = linked and not passes, passes
+                return f"\x1b]8;;{found['url']}\x1b\\" if passes else _LINK_END if ends else ""
             case "erase":
                 # gcc writes these around its colours; on a line by itself they do nothing.
                 return ""
@@ -33,7 +42,7 @@ def visible(text: str, *, colour: bool = True) -> str:
         return f"<U+{ord(token):04X}>"
 
     clean = _TOKEN.sub(shown, last_state(text))
-    return clean + _RESET if coloured else clean
+    return clean + (_LINK_END if linked else "") + (_RESET if coloured else "")
 
 
 def last_state(text: str) -> str:

@@ -107,7 +107,7 @@ def _latest(repository: Repository, active: list[Build], clone: Clone) -> Build:
 def mine(repository: Repository, active: list[Build], clone: Clone, count: int) -> list[Build]:
     """Up to `count` builds that the person whose clone this is asked for, newest first."""
     me = f"person:{clone.person}"
-    return _newest_of(
+    return newest_of(
         Search(repository), active, lambda line: line.owner == me, lambda build: is_mine(build, clone), count
     )
 
@@ -129,14 +129,14 @@ def _parts(repository: Repository, active: list[Build], text: str) -> list[Build
 def _newest(
     search: Search, active: list[Build], line: Callable[[Folded], bool], check: Callable[[Build], bool]
 ) -> Build | None:
-    found = _newest_of(search, active, line, check, 1)
+    found = newest_of(search, active, line, check, 1)
     return found[0] if found else None
 
 
-def _newest_of(
+def newest_of(
     search: Search, active: list[Build], line: Callable[[Folded], bool], check: Callable[[Build], bool], count: int
 ) -> list[Build]:
-    """The newest of the active and the archived builds that match."""
+    """The newest of the active and the archived builds that match, up to `count`."""
     found = {build.id: build for build in search.newest(line, check, count)}
     found |= {build.id: build for build in active if check(build)}
     return [found[build] for build in sorted(found, reverse=True)[:count]]

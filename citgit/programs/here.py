@@ -62,7 +62,11 @@ class Here:
             if follower.done():
                 return follower.status()
             running = worker.workshop.running()
-            while not follower.output() and any(worker.workshop.poll(claim) is None for claim in running):
+            # no longer than until its place is to be told: whoever follows it, we too, reads the log from there
+            while (
+                not follower.output() and worker.patience() > 0
+                and any(worker.workshop.poll(claim) is None for claim in running)
+            ):  # fmt: skip
                 self._clone.state.clock.sleep(0.02)
             follower.output()
             if not running:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from pathlib import Path
 
 import click
@@ -39,13 +40,24 @@ def command(
 
     With BUILD: that one; the exit status is 0 passed, 1 failed, 4 errored or timed out, 5 cancelled,
     superseded or skipped, 75 not over yet. What --since fetched is remembered: other verbs find it too.
+
+    In a terminal, --follow is a live view: what runs and how far, what waits, agents, what ended.
     """
     if since and not is_month(since):
         raise UsageError(f"not a month: {since!r}", hint="write it as 2026-01")
     clone = open_clone(Path(directory))
+    if follow and not as_json and sys.stdout.isatty():
+        from citgit.programs.board import watch
+
+        listed = watch(
+            clone, lambda: _listed(clone, build, count, since, everybody=everybody),
+            lambda found: bool(build) and found[0].is_final,
+        )  # fmt: skip
+        _print(clone, listed, as_json)
+        ctx.exit(status_of(listed[0]))
     told: dict[str, str] = {}
     while True:
-        listed = _listed(clone, build, count, since, everybody=everybody)
+        _, listed = _listed(clone, build, count, since, everybody=everybody)
         _print(clone, [one for one in listed if told.get(one.id) != word(one)], as_json)
         if build and (listed[0].is_final or not follow):
             ctx.exit(status_of(listed[0]))
@@ -59,16 +71,16 @@ def command(
         clone.state.clock.sleep(1)
 
 
-def _listed(clone: Clone, build: str, count: int, since: str, *, everybody: bool) -> list[Build]:
+def _listed(clone: Clone, build: str, count: int, since: str, *, everybody: bool) -> tuple[Repository, list[Build]]:
     repository = reach(clone)
     if since and not repository.snapshot.away:
         months = [month for month in months_back(clone.state.clock.now(), _MOST_MONTHS) if month >= since]
         repository = Repository(clone.state, ask(clone.state, repository.snapshot, *months))
     if build:
-        return [find_build(repository, clone, build)]
+        return repository, [find_build(repository, clone, build)]
     if everybody:
-        return list(itertools.islice(builds(repository), count))
-    return mine(repository, list(repository.active()), clone, count)
+        return repository, list(itertools.islice(builds(repository), count))
+    return repository, mine(repository, list(repository.active()), clone, count)
 
 
 def _print(clone: Clone, listed: list[Build], as_json: bool) -> None:

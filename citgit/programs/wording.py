@@ -67,6 +67,11 @@ def word(build: Build) -> str:
     return "unsupported" if build.unsupported else outcome_text(build)
 
 
+def colour_of(text: str) -> str:
+    """The colour of a state or an outcome; "" for none."""
+    return _COLOURS.get(text, "")
+
+
 def coloured(text: str, width: int = 0) -> str:
     """A state or an outcome, in its colour; click takes colours away where there is no terminal."""
     return click.style(text.ljust(width), fg=_COLOURS.get(text))

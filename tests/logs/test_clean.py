@@ -1,5 +1,7 @@
 """What reaches a terminal are colours and visible text."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +20,11 @@ from citgit.logs.clean import visible
         ("\x1b[0;08mhidden", "hidden"),
         ("\x1b]0;title\x07", "^[]0;title^G"),
         ("\x1b]52;c;aGk=\x1b\\", "^[]52;c;aGk=^[\\"),
-        ("\x1b]8;;http://x\x07link", "^[]8;;http://x^Glink"),
+        ("\x1b]8;;http://x/a?b\x07link", "\x1b]8;;http://x/a?b\x1b\\link\x1b]8;;\x1b\\"),
+        ("\x1b]8;id=1;https://x\x1b\\link\x1b]8;;\x07 on", "\x1b]8;;https://x\x1b\\link\x1b]8;;\x1b\\ on"),
+        ("\x1b]8;;file:///etc/passwd\x07link\x1b]8;;\x07", "link"),
+        ("\x1b]8;;https://good.example@evil.example/\x07link", "link"),
+        ("\x1b]8;;javascript:alert(1)\x07link", "link"),
         ("\x1b[2J\x1b[H", "^[[2J^[[H"),
         ("\x1bP1$q\x1b\\\x9b31m", "^[P1$q^[\\<U+009B>31m"),
         ("a\0b\x7f\b", "a^@b^?^H"),
@@ -41,8 +47,8 @@ def test_colours_can_be_left_out() -> None:
 
 @given(st.text(st.characters() | st.sampled_from("\x1b[];mK0123456789\r\x07\x9b8")))
 def test_nothing_but_colours_ever_passes(text: str) -> None:
-    """Without colours, no output holds a control character; with them, only whole colour sequences do."""
+    """Without colours, no output holds a control character; with them, only whole colour sequences and links."""
     plain = visible(text, colour=False)
     assert all(char == "\t" or (ord(char) >= 0x20 and not 0x7F <= ord(char) <= 0x9F) for char in plain)
-    parts = visible(text).split("\x1b")
+    parts = re.sub(r"\x1b\]8;;(https?://[!-~]*)?\x1b\\\\", "", visible(text)).split("\x1b")
     assert all(part[0] == "[" and part[1:].lstrip("0123456789;").startswith("m") for part in parts[1:])
