@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from citgit.model.job import CitToml, ResolvedJob, Value
 from citgit.model.log import LogIndex, LogNode
-from citgit.model.plan import Ended, Input, Plan, Probe
+from citgit.model.plan import Ended, Input, Plan, Probe, Room
 from citgit.model.record import Advert, Claim, Request, Result
 
 Oid = str
@@ -295,6 +295,13 @@ class Workshop(Protocol):
 
     def finish(self, claim: Oid) -> None:
         """The result is published (or nobody wants it): nothing of the attempt runs any more, its files stay."""
+
+
+class Rooms(Protocol):
+    """Other users of this node who run builds, so that no build shares a uid with the key that signs."""
+
+    def room(self, claim: Oid) -> Room:
+        """Where the attempt may run; kept for it from now on. Raises Errored if there is no place."""
 
 
 class Executor(Protocol):

@@ -29,7 +29,7 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitRootLogin no
 StrictModes no
-AuthorizedKeysFile {folder}/keys/%u
+AuthorizedKeysFile {folder}/keys/%u .ssh/authorized_keys
 PrintMotd no
 MaxStartups 100:30:200
 MaxSessions 100

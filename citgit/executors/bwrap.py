@@ -36,9 +36,14 @@ _TIMED = ("/bin/sh", "-c", f'"$@" {_TIMES_FD}>&-; status=$?; times >&{_TIMES_FD}
 
 def bwrap(logs: LogWriter, hidden: Sequence[Path] = ()) -> LocalExecutor:
     """The executor; `hidden` are further directories and files that no build may see (the worker's state and keys)."""
+    return LocalExecutor(wrapper(hidden), logs)
+
+
+def wrapper(hidden: Sequence[Path]) -> Wrapper:
+    """What is particular to it."""
     sandbox = _Sandbox(tuple(hidden))
     # bwrap itself, the first process of the new PID namespace and the shell that tells the times are above the command.
-    return LocalExecutor(Wrapper("bwrap", sandbox.probe, sandbox.wrap, _explain, spared=3), logs)
+    return Wrapper("bwrap", sandbox.probe, sandbox.wrap, _explain, spared=3)
 
 
 @dataclass(slots=True)

@@ -51,6 +51,9 @@ class Wrapper:
     `wrap` gets the plan and the program's absolute path. `explain` gets the plan and the exit status, and says why
     the wrapper, not the command, failed ("" if it did not). The first `spared` generations below the shim are the
     wrapper's own and get no TERM.
+
+    Where somebody else runs the command, `enter` makes everything ready there, raising Errored; `term` asks for its
+    end; `leave` says whether nothing of it is left there, and is asked until it does; `there` are its processes.
     """
 
     name: str
@@ -58,6 +61,10 @@ class Wrapper:
     wrap: Callable[[Plan, str], Wrapped]
     explain: Callable[[Plan, int], str]
     spared: int = 0
+    enter: Callable[[Plan], None] = lambda plan: None
+    term: Callable[[Plan], None] = lambda plan: None
+    leave: Callable[[Plan], bool] = lambda plan: True
+    there: Callable[[Plan], set[int]] = lambda plan: set()
 
 
 @dataclass(slots=True)
@@ -113,6 +120,7 @@ class LocalExecutor:
             begun = attempt.begun()
             assert begun is not None
             self._logs.begin(attempt.log, "", begun.time)
+            self._wrapper.enter(plan)
             program, why_not = resolve(plan.command[0] if plan.command else "", plan.cwd, plan.env.get("PATH", ""))
             if not os.path.isdir(plan.cwd):
                 why_not = f"cannot start in '{plan.cwd}': no such directory in the checkout; mend the job's `directory`"
@@ -155,7 +163,7 @@ class LocalExecutor:
                 watch.alive_at_ms = ms
                 self._enforce(plan, attempt, begun, watch, written)
                 return None
-            if not self._is_over(attempt, begun, watch, left):
+            if not self._is_over(attempt, begun, watch, left) or not self._wrapper.leave(plan):
                 return None
             return self._finish(plan, attempt, begun, watch, left)
         except OSError as fault:
@@ -170,7 +178,7 @@ class LocalExecutor:
         attempt = Attempt(plan.directory)
         begun = attempt.begun()
         if begun is not None and attempt.ended() is None and attempt.ask_to_stop(why):
-            self._term(attempt, self._watch(plan, attempt, begun))
+            self._term(plan, attempt, self._watch(plan, attempt, begun))
 
     def clean(self, plan: Plan) -> None:
         """Leaves no process behind; the attempt's files stay. Raises Errored if some cannot be killed."""
@@ -190,6 +198,8 @@ class LocalExecutor:
         self._drain(attempt, watch)
         send(attempt.watchers(), signal.SIGKILL)
         self._reap(watch)
+        if not self._wrapper.leave(plan):
+            raise Errored(f"cannot end all that attempt '{plan.claim}' started", hint="look at it with ps")
         self._forget(plan.claim)
 
     def _watch(self, plan: Plan, attempt: Attempt, begun: Begun) -> _Watch:
@@ -243,14 +253,14 @@ class LocalExecutor:
             attempt.ask_to_stop(f"wrote more than {plan.output} bytes of output", "output")
         elif stop is None and attempt.age(begun) > plan.seconds:
             attempt.ask_to_stop(f"took longer than {plan.seconds} s", "time")
-            self._term(attempt, watch)
+            self._term(plan, attempt, watch)
         stop = stop or attempt.stop()
         if stop is not None:
             self._press(stop, watch)
         elif attempt.age(begun) >= watch.next_sample:
             # Soon at first, so that short builds get one too; then once a second.
             watch.next_sample = attempt.age(begun) + min(attempt.age(begun), _SAMPLE_S)
-            peak = watch.peak.raised(usage.sample(self._sampled(watch)))
+            peak = watch.peak.raised(usage.sample(self._sampled(watch) | self._wrapper.there(plan)))
             if peak != watch.peak:
                 watch.peak = peak
                 usage.save_peak(attempt.directory, peak)
@@ -262,7 +272,8 @@ class LocalExecutor:
             return {*shims, *below(shims[0])}
         return {*shims, *(one.pid for one in watch.family.members())}
 
-    def _term(self, attempt: Attempt, watch: _Watch) -> None:
+    def _term(self, plan: Plan, attempt: Attempt, watch: _Watch) -> None:
+        self._wrapper.term(plan)
         # Right after its start the shim has not said who it is: it must not be taken for one of the command's.
         end = time.monotonic() + _DRAIN_S
         while not (watch.family.watchers or time.monotonic() > end):

@@ -13,8 +13,12 @@ from citgit.model.plan import Plan, Probe
 
 def process(logs: LogWriter) -> LocalExecutor:
     """The executor; it works wherever there is a POSIX shell."""
-    return LocalExecutor(Wrapper("process", lambda: Probe(ok=True), _wrap, lambda plan, status: ""), logs)
+    return LocalExecutor(PROCESS, logs)
 
 
 def _wrap(plan: Plan, program: str) -> Wrapped:
     return Wrapped(plan.cwd, (program, *plan.command[1:]), {**plan.env, MARKER: plan.claim})
+
+
+PROCESS = Wrapper("process", lambda: Probe(ok=True), _wrap, lambda plan, status: "")
+"""What is particular to it: nothing."""

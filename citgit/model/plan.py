@@ -12,6 +12,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     `directory` belongs to the attempt and outlives the worker: everything an executor needs to adopt the
     attempt after a restart is in it. `directory/log/` is the root component of the log tree.
+    With a `builder` the command runs as that user, whose `workspace` becomes a copy of what is `laid` out.
     """
 
     build: str
@@ -27,6 +28,24 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     executor: str = "process"
     read_only: tuple[str, ...] = ()
     memory: int = 0
+    builder: str = ""
+    laid: str = ""
+
+
+class Room(msgspec.Struct, frozen=True, kw_only=True):
+    """The directories of a command, all in `place`; as another `user` than the worker's if there is a `builder`.
+
+    `builder` is the address of that user's login, `tools` a copy of what citgit offers to builds ("": its own place).
+    """
+
+    place: str
+    workspace: str
+    home: str
+    temporary: str
+    log: str
+    tools: str = ""
+    builder: str = ""
+    user: str = ""
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,9 @@ from enum import Enum
 from citgit.model.job import Job, Value
 from citgit.model.part import Part
 
+HIDDEN_COMMIT = "0" * 40
+"""Stands in a private request where others have a commit."""
+
 
 class CauseKind(Enum):
     """What asked for a build."""
@@ -73,6 +76,12 @@ class Request(Part, frozen=True, kw_only=True):
     retry_of: str = ""
     private: str = ""
     promises: tuple[Promise, ...] = ()
+
+    @property
+    def commit(self) -> str:
+        """The commit of the first source; "" where it is hidden."""
+        found = self.sources[0].commit if self.sources else ""
+        return "" if found == HIDDEN_COMMIT else found
 
 
 class Promise(Part, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
 
     `root` is the oid of the root policy, `refs` the root of the refs; `own` trusts all builds as the user's own;
     `group` lets the members of the account's group read the workspaces. `slots` 0: as the policy says.
+    `builders` are the logins of other users of the machine who run the builds.
     """
 
     agent: str
@@ -21,3 +22,4 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     keep_free: str = ""
     own: bool = False
     group: bool = False
+    builders: tuple[str, ...] = ()

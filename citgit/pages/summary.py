@@ -56,7 +56,7 @@ def summary(build: Build, plain: Callable[[object], str]) -> Summary:
         job=plain(request.job) if request else "", branch=plain(request.branch) if request else "",
         cell={plain(key): plain(value) for key, value in request.cell.items()} if request else {},
         upstream=dict(request.upstream) if request else {},
-        commit=request.sources[0].commit if request and request.sources else "",
+        commit=request.commit if request else "",
         reason=plain((result.reason if result else "") or build.broken or build.unsupported),
         agent=plain(head.actor) if head else "",
         requested=build.requested, wall_ms=result.usage.wall_ms if result else 0,

@@ -75,7 +75,7 @@ def _find(repository: Repository, clone: Clone, text: str) -> Build:
     commit = _commit(clone, text)
     if commit and (found := _newest(
         Search(repository), active, lambda line: line.commit.startswith(commit),
-        lambda build: _builds_commit(build, commit),
+        lambda build: _builds_commit(reveal(clone.state, build), commit),
     )):  # fmt: skip
         return found
     if parts:
@@ -149,7 +149,7 @@ def _is_job(build: Build, job: str, branch: str) -> bool:
 
 def _builds_commit(build: Build, commit: str) -> bool:
     request = build.request
-    return bool(request and request.sources and request.sources[0].commit.startswith(commit))
+    return bool(request and request.commit.startswith(commit))
 
 
 def _commit(clone: Clone, text: str) -> str:

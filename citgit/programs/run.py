@@ -182,4 +182,6 @@ def _pools(clone: Clone, change: Change, jobs: Sequence[str]) -> set[str]:
 
 def _subject(clone: Clone, draft: Draft) -> str:
     body = drafted(clone.state, draft)
-    return f"{body.job} on {body.branch} at {body.sources[0].commit[:10]}" if isinstance(body, Request) else ""
+    if not isinstance(body, Request):
+        return ""
+    return f"{body.job} on {body.branch}" + (f" at {body.commit[:10]}" if body.commit else ", private")

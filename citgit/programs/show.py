@@ -74,7 +74,7 @@ def _lines(build: Build, now: int) -> Iterator[str]:
     if is_hidden(build):
         yield _field("private", "only its readers see the rest, and no key here is one of theirs")
         yield _field("", f"its owner or a maintainer lets you read it: cit grant {build.id} NAME")
-    if build.request:
+    if build.request and build.request.commit:
         yield from _request(build.request)
     if build.result:
         yield from _result(build.result)

@@ -105,7 +105,7 @@ def _row(build: Build, now: int) -> tuple[str, ...]:
     return (
         short(build.id),
         plain(title(build)),
-        request.sources[0].commit[:10] if request and request.sources else "",
+        request.commit[:10] if request else "",
         word(build),
         agent(build).removeprefix("agent:"),
         span(ran) if ran is not None else "",

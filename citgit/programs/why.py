@@ -224,6 +224,8 @@ def _advert(clone: Clone, tip: str, key: str) -> tuple[int, Advert | None, str]:
 
 
 def _unfetchable(clone: Clone, repository: Repository, build: Build) -> Iterator[str]:
+    if build.request and not build.request.commit:
+        return  # it is hidden what is to be built
     if build.request:
         try:
             pool = repository.snapshot.policies.tip.team.pool.get(build.pool)

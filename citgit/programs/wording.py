@@ -125,7 +125,7 @@ def document(build: Build) -> dict[str, Any]:
     return {
         "build": build.id, "pool": build.pool, "job": request.job if request else "",
         "branch": request.branch if request else "", "cell": request.cell if request else {},
-        "commit": request.sources[0].commit if request and request.sources else "", "state": build.state,
+        "commit": request.commit if request else "", "state": build.state,
         "outcome": build.outcome.value if build.outcome else None, "owner": build.owner, "agent": agent(build),
         "requested": build.requested, "ended": build.ended or None,
         "wall_ms": result.usage.wall_ms if result else None, "reason": result.reason if result else "",

@@ -47,6 +47,7 @@ _DOOR = 30.0
 @click.option("--home", default="", help="where mirrors, workspaces and logs go")
 @click.option("--slots", default=0, help="builds at once; default: as in team.toml")
 @click.option("--own", is_flag=True, help="trust all builds as one's own: no sandbox is required")
+@click.option("--builder", "builders", multiple=True, help="login of a user who runs builds, e.g. b1@localhost; repeat")
 @click.option("--keep-free", default="", help="disk that builds leave, e.g. 5 GiB; default: 1 GiB, or 5 % of less")
 @click.option("--doors/--no-doors", default=True, help="look for pushes to branches")
 @click.option("--once", is_flag=True, help="build what waits, then leave")
@@ -54,10 +55,10 @@ _DOOR = 30.0
 @click.option("--json", "as_json", is_flag=True, help="one JSON document per event")
 def command(
     directory: str, config: str, url: str, source: str, agent: str, key: str, home: str, slots: int, own: bool,
-    keep_free: str, doors: bool, once: bool, interval: float, as_json: bool,
+    builders: tuple[str, ...], keep_free: str, doors: bool, once: bool, interval: float, as_json: bool,
 ) -> None:  # fmt: skip
     """Serves a state repository as an agent: polls, claims, builds, pushes signed results."""
-    told = Settings(agent=agent, url=url, source=source, slots=slots, own=own, keep_free=keep_free)
+    told = Settings(agent=agent, url=url, source=source, slots=slots, own=own, keep_free=keep_free, builders=builders)
     asked = _settings(told, config, directory)
     agent, url, root = asked.agent, asked.url, asked.refs or DEFAULT_ROOT
     path = Path(key) if key else data_dir() / "keys" / agent
@@ -75,9 +76,9 @@ def command(
     signer = signer_for(path)
     actor = named_actor(team, signer, f"agent:{agent}", age_key(path))
     worker = open_worker(
-        url, place, actor, signer, key=path, slots=asked.slots or team.agent[agent].slots, team=team,
-        tell=_teller(as_json), source=asked.source, root=root, pinned=asked.root, kept=not once,
-        keep_free=parse_size(asked.keep_free) if asked.keep_free else -1,
+        url, place, actor, signer, key=path, team=team,
+        slots=_slots(asked.slots or team.agent[agent].slots, asked.builders), tell=_teller(as_json), source=asked.source, root=root, pinned=asked.root, kept=not once,
+        keep_free=parse_size(asked.keep_free) if asked.keep_free else -1, builders=asked.builders,
     )  # fmt: skip
     worker.own = asked.own
     serve(worker, place, doors=doors, once=once, interval=interval)
@@ -98,6 +99,11 @@ def _settings(told: Settings, config: str, directory: str) -> Settings:
             told, url=clone.url, root=clone.state.pinned, refs=clone.state.refs.root, source=told.source or clone.source
         )
     return told
+
+
+def _slots(wanted: int, builders: tuple[str, ...]) -> int:
+    """A builder builds one thing at a time."""
+    return min(wanted, len(builders)) if builders else wanted
 
 
 def serve(worker: Worker, place: Path, *, doors: bool, once: bool, interval: float) -> None:

@@ -7,7 +7,7 @@ from citgit.records.spec import Spec, request_faults
 
 
 def _subject(body: Request) -> str:
-    return f"{body.job} on {body.branch} at {body.sources[0].commit[:12]}"
+    return f"{body.job} on {body.branch}" + (f" at {body.commit[:12]}" if body.commit else ", private")
 
 
 SPEC = Spec(RecordType.REQUEST, Request, _subject, request_faults)

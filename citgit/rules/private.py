@@ -9,7 +9,8 @@ import msgspec
 from citgit.model.build import Build
 from citgit.model.job import Job, Keep, Trigger, Visibility
 from citgit.model.policy import PolicyView
-from citgit.model.record import CauseKind, Request, Result
+from citgit.model.record import CauseKind, Config, PinnedSource, Request, Result
+from citgit.model.request import HIDDEN_COMMIT
 from citgit.model.team import Role, Team
 from citgit.rules.authority import has_role, live_keys, may_claim, may_maintain, selected
 
@@ -33,7 +34,11 @@ def request_envelope(request: Request) -> Request:
         keep=Keep(visibility=job.keep.visibility, readers=job.keep.readers),
     )  # fmt: skip
     cause = msgspec.structs.replace(request.cause, message="")
-    return msgspec.structs.replace(request, definition=shown, cause=cause, cell={}, parameters={}, private="")
+    hidden = PinnedSource(ref="", commit=HIDDEN_COMMIT)
+    config = Config(repo=request.config.repo, branch=request.config.branch, commit=HIDDEN_COMMIT)
+    return msgspec.structs.replace(
+        request, definition=shown, cause=cause, config=config, sources=(hidden,), cell={}, parameters={}, private=""
+    )
 
 
 def result_envelope(result: Result) -> Result:

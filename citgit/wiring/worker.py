@@ -13,8 +13,12 @@ from pathlib import Path
 import msgspec
 
 from citgit.executors import TABLE
+from citgit.executors.as_builder import as_builder
+from citgit.executors.builders import Builders
 from citgit.executors.choice import choose
 from citgit.executors.environment import Place, Subject, environment
+from citgit.executors.local import LocalExecutor
+from citgit.executors.process import PROCESS
 from citgit.executors.split import split_environment
 from citgit.flows.enqueue import Doors
 from citgit.flows.state import Actor, State
@@ -31,6 +35,7 @@ from citgit.logs.read import tail
 from citgit.logs.tree import recorded
 from citgit.machine import lock
 from citgit.model.names import DEFAULT_ROOT, HERE, Refs
+from citgit.model.plan import Room
 from citgit.model.record import Component, Request
 from citgit.model.team import Team
 from citgit.ssh.remote import ChannelRemote
@@ -46,6 +51,9 @@ from citgit.workspaces.wake import Wake
 from citgit.workspaces.workshop import Found, NodeWorkshop, Tools
 
 __all__ = ["BranchTrigger", "Wake", "branch_door", "lock", "node_state", "open_worker", "wake", "worker_home"]
+
+# Whoever may talk to these is root.
+_SOCKETS = tuple(map(Path, ("/var/run/docker.sock", "/run/podman/podman.sock", "/run/containerd/containerd.sock")))
 
 
 def node_state(
@@ -70,10 +78,15 @@ def wake(worker: Worker) -> Wake:
     return Wake(place_of(worker.url), remote if isinstance(remote, ChannelRemote) else None)
 
 
-def executors(hidden: Sequence[Path] = ()) -> dict[str, Executor]:
-    """The executors of this node by name."""
-    from citgit.executors.bwrap import bwrap
+def executors(hidden: Sequence[Path] = (), builders: Builders | None = None) -> dict[str, Executor]:
+    """The executors of this node by name; with `builders` those that run commands as them."""
+    from citgit.executors.bwrap import bwrap, wrapper
 
+    if builders:
+        return {
+            "process": LocalExecutor(as_builder(PROCESS, builders, isolated=False), Capture()),
+            "bwrap": LocalExecutor(as_builder(wrapper(()), builders, isolated=True), Capture()),
+        }
     found: dict[str, Executor] = {key: make(Capture()) for key, make in TABLE.items() if key != "bwrap"}
     found["bwrap"] = bwrap(Capture(), hidden)
     return found
@@ -95,10 +108,12 @@ def open_worker(
     pinned: str = "",
     kept: bool = False,
     keep_free: int = -1,
+    builders: Sequence[str] = (),
 ) -> Worker:
     """A worker for the state repository at `url`, all of whose files are below `home`; `kept` if it stays.
 
-    `keep_free` bytes of its disk are not used by new builds (negative: the default).
+    `keep_free` bytes of its disk are not used by new builds (negative: the default). `builders` are the logins of
+    other users who run the builds.
     """
     state = node_state(url, home, root, pinned=pinned, key=key, kept=kept)
     sources = mirrors(home / "mirrors", home / "state.git")
@@ -115,8 +130,11 @@ def open_worker(
     )
     here = source or url
     describe(home, About(url=url, actor=actor_name, source=here, root=root))
-    walls = executors([data_dir(), home, *_key_files(key)])
-    workshop = NodeWorkshop(home, here, sources, walls, tools, reserve=Reserve(home, keep_free))
+    hidden = [data_dir(), home, *_key_files(key)]
+    others = _builders(builders, home, hidden) if builders else None
+    workshop = NodeWorkshop(
+        home, here, sources, executors(hidden, others), tools, reserve=Reserve(home, keep_free), rooms=others
+    )
     agent = team.agent.get(actor_name.removeprefix("agent:")) if team else None
     own = actor_name.startswith("person:")
     return Worker(
@@ -133,6 +151,11 @@ def _key_files(key: Path | None) -> list[Path]:
     return [key, age_file(key)] if key else []
 
 
+def _builders(addresses: Sequence[str], home: Path, hidden: Sequence[Path]) -> Builders:
+    private = [*hidden, home / "attempts", home / "journal", Path.home() / ".ssh", *_SOCKETS]
+    return Builders(addresses, home / "builders", home / "attempts", private, TOOLS)
+
+
 def worker_home(url: str, actor_name: str) -> Path:
     """Where the worker of an actor for a state repository keeps its files."""
     digest = hashlib.sha256(f"{url}\n{actor_name}".encode()).hexdigest()[:16]
@@ -144,24 +167,24 @@ def _boot() -> str:
 
 
 def _environment(
-    *, request: Request, build: str, claim: str, attempt: int, workspace: Path, home: Path, tmp: Path, node: str,
-    log: Path,
+    *, request: Request, build: str, claim: str, directory: Path, room: Room, node: str
 ) -> dict[str, str]:  # fmt: skip
     subject = Subject(
         build=build, job=request.job, branch=request.branch, commit=request.sources[0].commit, cell=request.cell,
         parameters=request.parameters,
     )  # fmt: skip
+    tools = room.tools or str(TOOLS)
     place = Place(
         claim=claim,
         node=node,
         cpus=os.cpu_count() or 1,
-        user=getpass.getuser(),
-        workspace=str(workspace.resolve()),
-        directory=str((workspace / request.definition.directory).resolve()),
-        home=str(home),
-        temporary=str(tmp),
-        log=str(log),
-        tools=str(TOOLS),
+        user=room.user or getpass.getuser(),
+        workspace=str(Path(room.workspace).resolve()),
+        directory=str(directory),
+        home=room.home,
+        temporary=room.temporary,
+        log=room.log,
+        tools=tools,
     )
     wanted = request.definition.env
     # the matrix and the parameters reach the command through the subject, under the names that are reserved for them
@@ -169,7 +192,7 @@ def _environment(
     # the worker's own PATH: what its advert says is there must be there for the command too
     wanted = msgspec.structs.replace(wanted, set=plain, pass_=(*wanted.pass_, "PATH"))
     made = environment(subject, place, wanted, os.environ)
-    return split_environment(made, request.definition.log.split, str(TOOLS))
+    return split_environment(made, request.definition.log.split, tools)
 
 
 def _choose(known: Mapping[str, Executor], wanted: str, own: bool) -> str:

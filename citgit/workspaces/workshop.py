@@ -17,9 +17,9 @@ from typing import TypeVar
 import msgspec
 
 from citgit.errors import CitError, Errored, NotFound
-from citgit.interfaces import Executor, Oid, Sources
+from citgit.interfaces import Executor, Oid, Rooms, Sources
 from citgit.model.names import is_build_id, is_oid
-from citgit.model.plan import Ended, Input, Plan
+from citgit.model.plan import Ended, Input, Plan, Room
 from citgit.model.record import (
     Advert,
     Artifact,
@@ -87,13 +87,14 @@ class NodeWorkshop:
 
     def __init__(
         self, home: Path, url: str, sources: Sources, executors: Mapping[str, Executor], tools: Tools, node: str = "",
-        *, reserve: Reserve | None = None,
+        *, reserve: Reserve | None = None, rooms: Rooms | None = None,
     ) -> None:  # fmt: skip
         self.home = home
         self._url = url
         self._sources = sources
         self._executors = executors
         self._tools = tools
+        self._rooms = rooms
         self._node = node or socket.gethostname()
         self._begun: set[Oid] = set()
         self._reserve = reserve or Reserve(home)
@@ -209,6 +210,8 @@ class NodeWorkshop:
             # without a wall a build can write its own result, and be told about before it has ended
             if executor and executor.poll(plan) is None:
                 executor.clean(plan)
+            if plan.laid:
+                shutil.rmtree(plan.laid, ignore_errors=True)
         (directory / CLEAN).touch()
         self._tools.over(directory / "log")
         self._begun.discard(claim)
@@ -239,20 +242,32 @@ class NodeWorkshop:
             self._sources.fetch(url, source.commit, source.ref)
             needs += self._sources.checkout(url, source.commit, target, submodules=job.source.submodules)
         bring(self._homes(), workspace, attempt.inputs)
-        for private in ("home", "tmp"):
-            (directory / private).mkdir(mode=0o700, exist_ok=True)
-        env = self._tools.environment(
-            request=request, build=attempt.build, claim=attempt.claim, attempt=attempt.number, workspace=workspace,
-            home=directory / "home", tmp=directory / "tmp", node=self._node, log=directory / "log",
-        )  # fmt: skip
         cwd = (workspace / job.directory).resolve()
         if not cwd.is_relative_to(workspace.resolve()):
             raise Errored(f"directory {job.directory!r} leads out of the workspace")
+        room = self._room(directory, attempt, workspace)
+        if room.builder:
+            cwd = Path(room.workspace) / cwd.relative_to(workspace.resolve())
+        env = self._tools.environment(
+            request=request, build=attempt.build, claim=attempt.claim, directory=cwd, room=room, node=self._node
+        )
+        self._name(attempt, room.workspace)
+        readable = (room.tools,) if room.builder else (*needs, *self._tools.programs)
         return Plan(
-            build=attempt.build, claim=attempt.claim, directory=str(directory), workspace=str(workspace),
+            build=attempt.build, claim=attempt.claim, directory=str(directory), workspace=room.workspace,
             command=job.command, cwd=str(cwd), env=env, seconds=job.limits.time, output=job.limits.output,
             network=job.place.network, executor=executor, memory=job.requires.memory,
-            read_only=tuple(str(path) for path in (*needs, *self._tools.programs)),
+            read_only=tuple(map(str, readable)), builder=room.builder, laid=str(workspace) if room.builder else "",
+        )  # fmt: skip
+
+    def _room(self, directory: Path, attempt: Attempt, workspace: Path) -> Room:
+        if self._rooms:
+            return self._rooms.room(attempt.claim)
+        for private in ("home", "tmp"):
+            (directory / private).mkdir(mode=0o700, exist_ok=True)
+        return Room(
+            place=str(directory), workspace=str(workspace), home=str(directory / "home"),
+            temporary=str(directory / "tmp"), log=str(directory / "log"),
         )  # fmt: skip
 
     def _workspace(self, attempt: Attempt) -> Path:
@@ -264,12 +279,14 @@ class NodeWorkshop:
         if workspace.exists():
             # left by an attempt that died before its command began: nothing of it is to be trusted
             shutil.rmtree(workspace)
+        return workspace
+
+    def _name(self, attempt: Attempt, workspace: str) -> None:
         label = f"{attempt.request.job}@{attempt.request.branch.replace('/', '-')}"[:200]
         link = self.home / "by-name" / label
         with contextlib.suppress(OSError):
             link.unlink(missing_ok=True)
             link.symlink_to(workspace)
-        return workspace
 
     def _result(self, directory: Path, attempt: Attempt, plan: Plan, ended: Ended) -> Result:
         request = attempt.request
@@ -280,12 +297,13 @@ class NodeWorkshop:
             reason = f"passed, but nothing matches {', '.join(found.missing)}"[:500]
         trees = {one.at: self._sources.tree(one.url or self._url, one.commit) for one in request.sources}
         isolated = self._executors[plan.executor].probe().isolated
+        separate = Assurance.ISOLATED if isolated else Assurance.NODE
         return Result(
             claim=attempt.claim,
             outcome=outcome,
             reason=reason,
             exit=ended.exit,
-            assurance=Assurance.SELF,
+            assurance=separate if plan.builder else Assurance.SELF,
             started=ended.started,
             ended=ended.ended,
             usage=ended.usage,

@@ -1,12 +1,17 @@
 # A build that tries what a malicious one would; it is told where things are, as if it had found out.
-# KEY: the worker's signing key. WORKER: the worker's home. SOCKET: an ssh-agent. It says what it managed.
+# KEY: the worker's signing key. WORKER: the worker's home. SOCKET: an ssh-agent. VICTIM: the length of another
+# build's sleep. POISON: a name for what it leaves. LOGIN: the home of the user that builds, ROOMS: all builders'
+# rooms, where there are builders.
+# It says what it managed; what it leaves on the disk is looked at afterwards.
 did() { echo "did: $1"; }
 cat "$KEY" > /dev/null 2>&1 && did read-key
-for attempt in "$WORKER"/attempts/*/; do
-  echo '{"claim":"'"$CIT_ATTEMPT"'","outcome":"passed","reason":"forged"}' > "$attempt/result.json"
-done
 mkdir -p "$WORKER/workspaces/another"
-echo x > "$WORKER/workspaces/another/file"
+echo planted > "$WORKER/workspaces/another/file"
+for other in ${ROOMS:+"$ROOMS"/*/rooms/*/}; do
+  case $PWD/ in "$other"*) continue ;; esac
+  echo planted > "$other/work/planted" && did write-workspace
+done
+pkill -KILL -f "sleep $VICTIM" > /dev/null 2>&1 && did kill-another
 SSH_AUTH_SOCK=$SOCKET ssh-add -l > /dev/null 2>&1 && did use-agent
 [ -n "$SSH_AUTH_SOCK" ] && did inherit-agent
 for mirror in "$WORKER"/mirrors/*.git; do
@@ -16,6 +21,16 @@ for mirror in "$WORKER"/mirrors/*.git; do
   echo '[x] planted = yes' >> "$mirror/config"
 done
 echo poison > "$WORKER/poison"
+echo poison > "/tmp/$POISON"
+echo poison > "/dev/shm/$POISON"
+[ -n "$LOGIN" ] && for place in .ssh/rc .ssh/environment .ssh/authorized_keys .profile .bashrc ../cit-as; do
+  echo '# poison' >> "$LOGIN/$place"
+done
 printf '\033]0;title\007::set-output name=x::y\n{"outcome": "passed"}\nresult: passed\n'
 (setsid sleep 98765 > /dev/null 2>&1 &)
+[ -n "$LOGIN" ] && (setsid env -i sleep 98765 < /dev/null > /dev/null 2>&1 &)
+# last: whoever believes it does not wait for this to end
+for attempt in "$WORKER"/attempts/*/; do
+  echo '{"claim":"'"$CIT_ATTEMPT"'","outcome":"passed","reason":"forged"}' > "$attempt/result.json"
+done
 exit 3

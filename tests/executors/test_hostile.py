@@ -5,27 +5,31 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
-from services import need
+from separate import BUILDERS, Node
+from services import Sshd, need
 
 from citgit.executors.bwrap import bwrap
 from citgit.logs.capture import Capture
 from citgit.programs.cit import main
 from citgit.wiring.worker import worker_home
 
-PAGE = Path(__file__).parents[2] / "docs" / "executors.md"
+PAGE = Path(__file__).parents[2] / "docs" / "security.md"
 SCRIPT = Path(__file__).with_name("hostile.sh")
 
 ATTEMPTS = {
     "read-key": "read the worker's signing key",
     "forge-result": "write a result of its own into the attempt's directory",
     "write-workspace": "write into another build's workspace",
+    "kill-another": "end another build's processes",
     "use-agent": "use an ssh-agent whose socket it knows",
     "inherit-agent": "find an ssh-agent in its environment",
     "write-hook": "put a git hook into the node's mirror",
@@ -34,22 +38,28 @@ ATTEMPTS = {
     "survive": "leave a process behind",
     "speak": "end as passed by what it prints",
 }
-MANAGED = {
-    "process": {"read-key", "write-workspace", "use-agent", "write-hook", "write-config", "poison", "forge-result"},
-    "bwrap": set(),
-}
+MANAGED: dict[str, set[str]] = {
+    "`process`: `self`": {
+        "read-key", "write-workspace", "kill-another", "use-agent", "write-hook", "write-config", "poison",
+        "forge-result",
+    },
+    "`bwrap`: `self`": set(),
+    "`process` by a builder: `node`": set(),
+    "`bwrap` by a builder: `isolated`": set(),
+}  # fmt: skip
+VICTIM = "76543"
 
 
 def table() -> str:
     """Attempts and executors as Markdown."""
-    lines = ["| a build tries to | " + " | ".join(f"`{name}`" for name in MANAGED) + " |", "| --- |" + " --- |" * 2]
+    lines = ["| a build tries to | " + " | ".join(MANAGED) + " |", "| --- |" + " --- |" * len(MANAGED)]
     for attempt, words in ATTEMPTS.items():
         lines.append(f"| {words} | " + " | ".join("yes" if attempt in one else "no" for one in MANAGED.values()) + " |")
     return "\n".join(lines) + "\n"
 
 
 def test_the_documented_outcomes_are_these() -> None:
-    """Between the markers of docs/executors.md; CIT_GOLDEN=write writes it."""
+    """Between the markers of docs/security.md; CIT_GOLDEN=write writes it."""
     text = PAGE.read_text("utf-8")
     before, _, rest = text.partition("<!-- hostile -->\n")
     inside, _, after = rest.partition("<!-- /hostile -->")
@@ -78,20 +88,56 @@ def socket(tmp_path: Path) -> Iterator[Path]:
     running.wait()
 
 
-def effects(home: Path) -> dict[str, bool]:
-    """What is on the node's disk after the build: a sandbox may let it write into places that are gone with it."""
-    return {
+def effects(home: Path, poison: str) -> set[str]:
+    """What is on the node after the build: a sandbox may let it write into places that are gone with it."""
+    logins = [path for one in BUILDERS for path in (home.parent.parent / "builders" / one).glob(".[bps]*")]
+    shared = [*logins, *(path for one in logins if one.is_dir() for path in one.iterdir()), Path("/tmp", poison)]
+    left = {
         "forge-result": any(b"forged" in path.read_bytes() for path in home.glob("attempts/*/result.json")),
         "write-workspace": (home / "workspaces" / "another" / "file").exists(),
         "write-hook": bool(list(home.glob("mirrors/*.git/hooks/post-checkout"))),
         "write-config": any(b"planted" in path.read_bytes() for path in home.glob("mirrors/*.git/config")),
-        "poison": (home / "poison").exists(),
+        "poison": any(one.is_file() and b"poison" in one.read_bytes() for one in (home / "poison", *shared)),
+        "survive": any(one.info["cmdline"] == ["sleep", "98765"] for one in psutil.process_iter(["cmdline"])),
     }
+    return {name for name, managed in left.items() if managed}
 
 
-@pytest.mark.parametrize("executor", MANAGED)
+def managed(shown: dict[str, Any], log: str, left: set[str]) -> set[str]:
+    """All that the build managed, by what it says, what came of it, and what it left."""
+    found = {*re.findall(r"^did: (\S+)$", log, re.MULTILINE), *left}
+    if shown["outcome"] != "failed" and "forge-result" not in found:
+        found.add("speak")
+    return found
+
+
+def config(executor: str, places: dict[str, str]) -> str:
+    """The jobs: the hostile one, one beside it, one after it."""
+    listed = ", ".join(f"{name} = {json.dumps(value)}" for name, value in places.items())
+    return (
+        f'[job.hostile]\ncommand = ["sh", "hostile.sh"]\nplace.executor = "{executor}"\nenv.set = {{ {listed} }}\n'
+        f'[job.victim]\ncommand = ["sh", "victim.sh"]\nplace.executor = "{executor}"\n'
+        f'[job.next]\ncommand = ["sh", "-c", "ls -a"]\nplace.executor = "{executor}"\n'
+    )
+
+
+@pytest.fixture
+def poison() -> Iterator[str]:
+    """The name of what the build leaves in places for all."""
+    name = f"citgit-poison-{secrets.token_hex(4)}"
+    yield name
+    for place in ("/tmp", "/dev/shm"):
+        Path(place, name).unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("executor", ["process", "bwrap"])
 def test_a_hostile_build(
-    executor: str, tmp_path: Path, socket: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    executor: str,
+    poison: str,
+    tmp_path: Path,
+    socket: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Keys, results, workspaces, mirrors and agents, each attacked for real; by what is on disk afterwards."""
     probe = bwrap(Capture()).probe()
@@ -109,28 +155,21 @@ def test_a_hostile_build(
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(keys / "anna")], check=True)
     home = worker_home(str(top / ".git"), "person:anna")
     places = {"KEY": str(keys / "anna"), "WORKER": str(home), "SOCKET": str(socket)}
-    listed = ", ".join(f"{name} = {json.dumps(value)}" for name, value in places.items())
-    (top / "cit.toml").write_text(
-        f'[job.hostile]\ncommand = ["sh", "hostile.sh"]\nplace.executor = "{executor}"\nenv.set = {{ {listed} }}\n'
-        '[job.next]\ncommand = ["sh", "-c", "ls -a"]\n'
-    )
+    (top / "cit.toml").write_text(config(executor, {**places, "VICTIM": VICTIM, "POISON": poison}))
     (top / "hostile.sh").write_bytes(SCRIPT.read_bytes())
     for argv in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "first"]):
         subprocess.run(["git", *argv], cwd=top, check=True)
     monkeypatch.chdir(top)
     assert main(["init", "--name", "anna", "--key", str(keys / "anna")]) == 0
-    status = main(["run", "hostile", "--here"])
+    with subprocess.Popen(["sleep", VICTIM]) as another:
+        status = main(["run", "hostile", "--here"])
+        another.kill()
     capsys.readouterr()
     main(["show", "hostile", "--json"])
     shown = json.loads(capsys.readouterr().out)
     main(["log", "hostile"])
-    managed = set(re.findall(r"^did: (\S+)$", capsys.readouterr().out, re.MULTILINE))
-    managed |= {name for name, on_disk in effects(home).items() if on_disk}
-    if any(one.info["cmdline"] == ["sleep", "98765"] for one in psutil.process_iter(["cmdline"])):
-        managed.add("survive")
-    if shown["outcome"] != "failed" and "forge-result" not in managed:
-        managed.add("speak")
-    assert managed == MANAGED[executor], shown
+    assert managed(shown, capsys.readouterr().out, effects(home, poison)) == MANAGED[f"`{executor}`: `self`"], shown
+    assert shown["result"].get("assurance", "self") == "self"
     if executor == "bwrap":
         assert status == 1
         assert shown["reason"] == "exit status 3"
@@ -138,3 +177,50 @@ def test_a_hostile_build(
     assert main(["run", "next", "--here"]) == 0
     assert not list(home.glob("mirrors/*.git/hooks/*.ran"))
     assert main(["verify", "--all"]) == 0
+
+
+VICTIM_SCRIPT = f"""\
+sleep {VICTIM} &
+sleep 6
+kill $! && test ! -e planted
+"""
+
+
+@pytest.mark.heavy
+@pytest.mark.privileged
+@pytest.mark.parametrize(("executor", "assurance"), [("process", "node"), ("bwrap", "isolated")])
+def test_a_hostile_build_by_a_builder(executor: str, assurance: str, poison: str, sshd: Sshd) -> None:
+    """The same beside another builder's build: it reaches nothing of the worker's, of the other's, of what follows."""
+    with sshd.folder() as folder:
+        node = Node(sshd, folder)
+        socket = node.home / "agent"
+        agent = node.start("ssh-agent", "-D", "-a", str(socket))
+        places = {
+            "KEY": str(node.home / "lab1"), "WORKER": str(node.home / "worker"), "SOCKET": str(socket),
+            "VICTIM": VICTIM, "POISON": poison, "ROOMS": str(folder / "builders"),
+            "LOGIN": str(folder / "builders" / BUILDERS[1]),
+        }  # fmt: skip
+        node.commit(
+            {
+                "cit.toml": config(executor, places),
+                "hostile.sh": SCRIPT.read_text(),
+                "victim.sh": VICTIM_SCRIPT,
+            }
+        )
+        node.register()
+        try:
+            victim = node.ask("victim")
+            shown = node.build("hostile")
+        finally:
+            agent.kill()
+            agent.wait()
+        found = managed(shown, node.log(shown["build"]), effects(node.home / "worker", poison))
+        assert found == MANAGED[f"`{executor}` by a builder: `{assurance}`"], (shown, node.log(shown["build"]))
+        assert (shown["reason"], shown["result"]["assurance"]) == ("exit status 3", assurance)
+        beside = node.show(victim)
+        assert (beside["outcome"], beside["result"]["assurance"]) == ("passed", assurance), node.log(victim)
+        assert beside["result"]["ended"] > shown["result"]["ended"], "they ran at the same time"
+        after = node.build("next")
+        assert (after["outcome"], "planted" in node.log(after["build"])) == ("passed", False)
+        assert not list((node.home / "worker").glob("mirrors/*.git/hooks/*.ran"))
+        node.cit("verify", "--all")

@@ -28,7 +28,7 @@ from citgit.testing.simulation.node import COMMITS
 from citgit.testing.simulation.profile import PROFILES
 from citgit.testing.simulation.world import World
 
-PARAMETERS = [f"p{at}" for at in range(8)]
+PARAMETERS = [f"p{at}" for at in range(10)]
 JOB = """\
 [job.audit]
 command = ["sh", "audit.sh"]
@@ -145,8 +145,11 @@ def test_a_private_build(site: Site) -> None:
     done = subprocess.run(worker, check=True, capture_output=True, text=True)
     assert "result" in done.stdout, done.stdout + done.stderr
     content = site.everything()
+    assert len({*planted.values(), *derived}) == 20
     for canary in (*planted.values(), *derived):
         assert canary.encode() not in content, canary
+    head = git("rev-parse", "HEAD", at=site.home / "anna").strip()
+    assert head not in git("log", "--format=%B", "--glob=refs/cit/*", at=site.host)
     assert b"audit" in content  # the envelope: job, pool, actor, times
     for who in ("anna", "ben"):
         shown = site.show(who, build)
@@ -155,7 +158,9 @@ def test_a_private_build(site: Site) -> None:
         assert [line for line in shown["result"]["log"]["tail"] if "said" in line]
         assert f"test-{planted['p7']}" in str(shown["result"]["tests"]["failures"])
         assert shown["reason"] == "exit status 7"
+        assert shown["commit"] == head
     refused = site.cit("eve", "show", build, ok=1)
+    assert head[:10] not in refused + site.cit("eve", "status", "--all")
     assert "only its readers see the rest" in refused
     assert "canary" not in refused
     assert "is private" in site.cit("eve", "retry", build, ok=3)

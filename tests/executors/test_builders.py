@@ -1,0 +1,168 @@
+"""Builders: commands of other users, by a worker that is neither theirs nor root's."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from separate import BUILDERS, Node
+from services import Sshd
+
+from citgit.errors import UsageError
+from citgit.executors.builders import Builders
+
+pytestmark = pytest.mark.privileged
+CIT = """\
+[job.hello]
+command = ["sh", "hello.sh"]
+keep = { artifacts = ["out/*.txt", "out/*.link", "own/*"] }
+place.executor = "process"
+
+[job.boxed]
+extends = "hello"
+place.executor = "bwrap"
+
+[job.slow]
+command = ["sh", "slow.sh"]
+place.executor = "process"
+limits.time = "5 s"
+
+[job.long]
+command = ["sh", "-c", "sleep 8; echo over"]
+place.executor = "process"
+"""
+HELLO = """\
+echo "i am $(id -un) $USER"
+git log --oneline | grep -c . || exit 9
+test -z "$SSH_CONNECTION$SSH_AUTH_SOCK" || exit 8
+mkdir out && echo kept > out/kept.txt && ln -s /etc/passwd out/a.link
+"$CIT_TOOLS/cit-component" part -- echo in a part
+[ "$CIT_JOB" = hello ] || exit 0
+mv ../work ../other 2> /dev/null && exit 7
+mkdir ../more 2> /dev/null && exit 6
+exit 0
+"""
+SLOW = """\
+trap 'echo got it; exit 1' TERM
+(setsid env -i sh -c 'trap "" TERM; while :; do sleep 54321; done' > /dev/null 2>&1 < /dev/null &)
+while :; do sleep 0.1; done
+"""
+
+
+@pytest.fixture(scope="module")
+def node(sshd_server: Sshd) -> Iterator[Node]:
+    """One node for all."""
+    with sshd_server.folder() as folder:
+        made = Node(sshd_server, folder)
+        made.commit({"cit.toml": CIT, "hello.sh": HELLO, "slow.sh": SLOW})
+        made.register()
+        yield made
+
+
+def test_builds_by_builders(node: Node) -> None:
+    """They run as builders, in a checkout that is whole; output, parts, artifacts, assurance are in their results."""
+    builds = {"node": node.ask("hello"), "isolated": node.ask("boxed")}
+    node.run(*node.worker("--once"))
+    users = set()
+    for assurance, build in builds.items():
+        shown, log = node.show(build), node.log(build)
+        assert (shown["outcome"], shown["result"].get("assurance")) == ("passed", assurance), (shown, log)
+        assert [one["path"] for one in shown["result"]["artifacts"]] == ["out/kept.txt"], (
+            "links are left where they are"
+        )
+        assert [one["path"] for one in shown["result"]["components"]] == ["part"]
+        users.add(log.partition("i am ")[2].split()[0])
+    assert users <= set(BUILDERS)
+    # what was built is closed to whoever built it
+    rooms = [room for one in BUILDERS for room in (node.folder / "builders" / one / "rooms").iterdir()]
+    assert [room.stat().st_mode & 0o777 for room in rooms] == [0o700] * len(users)
+
+
+WORDS = [
+    "", "sh", "probe x", "run", "run ../../x", "run $(touch /tmp/x)", "take " + "a" * 41, "drop ..", "sweep;id",
+    "idle idle", "run " + "A" * 40, "-c id", "install a b", "term\nid",
+]  # fmt: skip
+
+
+def test_a_login_does_nothing_else(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key that starts builds opens no shell: a closed grammar, and none of ssh's own doors."""
+    monkeypatch.setenv("PATH", node.env["PATH"])
+    ssh = ["ssh", "-T", "-o", "BatchMode=yes", "-o", "NoHostAuthenticationForLocalhost=yes", "--"]
+    for words in WORDS:
+        done = subprocess.run([*ssh, f"{BUILDERS[0]}@localhost", words], capture_output=True, input=b"", check=False)
+        assert (done.returncode, done.stdout) == (64, b""), (words, done)
+    done = subprocess.run(
+        [*ssh[:-1], "-s", "--", f"{BUILDERS[0]}@localhost", "sftp"], capture_output=True, input=b"", check=False
+    )
+    assert done.returncode == 64, done
+
+
+def test_a_builder_that_is_no_wall_is_refused(node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who can read our keys, whose rooms are not ours, who is not there: the probe says so, and nothing is built."""
+    monkeypatch.setenv("PATH", node.env["PATH"])
+    login = f"{BUILDERS[0]}@localhost"
+
+    def reason(*addresses: str, private: Path = tmp_path) -> str:
+        probe = Builders(addresses, tmp_path / "b", tmp_path / "a", [private], tmp_path).probe()
+        assert not probe.ok
+        return probe.reason
+
+    open_key = node.folder / "open"
+    open_key.write_text("a key")
+    open_key.chmod(0o644)
+    assert f"can read or change '{open_key}'" in reason(login, private=open_key)
+    assert "are not this worker's alone" in reason(login)  # this worker is root, the rooms are anna's
+    assert "did not probe" in reason("nobody-here@localhost")
+    for addresses in (("-oProxyCommand=x@h",), ("b1",), ("b1@",), (login, login)):
+        with pytest.raises(UsageError):
+            Builders(addresses, tmp_path / "b", tmp_path / "a", [], tmp_path)
+
+
+@pytest.mark.heavy
+def test_what_ignores_its_end_is_ended(node: Node) -> None:
+    """A build over its time gets TERM, and has two seconds; what hides from that is gone before the end is told."""
+    shown = node.build("slow")
+    assert (shown["outcome"], "got it" in node.log(shown["build"])) == ("timed_out", True), shown
+    assert not [one for one in psutil.process_iter(["username"]) if one.info["username"] in BUILDERS]
+
+
+@pytest.mark.heavy
+def test_a_worker_that_died_is_replaced(node: Node) -> None:
+    """The build goes on as its builder; the next worker tells its output, its end and its assurance."""
+    build = node.ask("long")
+    worker = node.start(*node.worker())
+    try:
+        for _ in range(300):
+            if node.show(build)["state"] == "running" and (node.home / "worker" / "attempts").glob("*/log/out"):
+                break
+            time.sleep(0.1)
+        time.sleep(2)
+    finally:
+        worker.kill()
+        worker.wait()
+    node.run(*node.worker("--once"))
+    shown = node.show(build)
+    assert (shown["outcome"], shown["result"].get("assurance")) == ("passed", "node"), shown
+    assert "over" in node.log(build)
+
+
+@pytest.mark.heavy
+def test_without_a_builder_nothing_is_built(node: Node) -> None:
+    """The rooms are open to others: the worker takes nothing, and says why."""
+    rooms = node.folder / "builders" / BUILDERS[0] / "rooms"
+    rooms.chmod(0o755)
+    try:
+        build = node.ask("hello")
+        node.run(*node.worker("--once", builders=BUILDERS[:1]), ok=(0, 1, 4))
+        assert node.show(build)["state"] == "waiting"
+        said = node.cit("why", build, ok=(0, 1))
+        assert "are not this worker's alone" in said, said
+        node.cit("cancel", build)
+    finally:
+        rooms.chmod(0o2710)
+    assert json.loads(node.cit("show", build, "--json", ok=(5,)))["outcome"] == "cancelled"
