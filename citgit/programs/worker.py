@@ -77,7 +77,8 @@ def command(
     actor = named_actor(team, signer, f"agent:{agent}", age_key(path))
     worker = open_worker(
         url, place, actor, signer, key=path, team=team,
-        slots=_slots(asked.slots or team.agent[agent].slots, asked.builders), tell=_teller(as_json), source=asked.source, root=root, pinned=asked.root, kept=not once,
+        slots=_slots(asked.slots or team.agent[agent].slots, asked.builders), tell=_teller(as_json),
+        source=asked.source, root=root, pinned=asked.root, kept=not once,
         keep_free=parse_size(asked.keep_free) if asked.keep_free else -1, builders=asked.builders,
     )  # fmt: skip
     worker.own = asked.own
