@@ -18,6 +18,10 @@ from citgit.model.record import Policy
 from citgit.model.team import Team
 from citgit.rules.policies import SIGNATURES, accept, cosigned_text
 
+_GONE = (
+    "if this repository kept the state until it had an origin, 'cit init' moves it there; else the host was emptied, "
+    "or restored from a backup: ask an admin"
+)
 _REWOUND = "the host was restored from a backup, or somebody put an older policy back: ask an admin"
 T = TypeVar("T")
 
@@ -90,7 +94,7 @@ def fetch_policies(state: State) -> PolicyChain:
             "the state repository has no policy", hint="run 'cit init' in the repository that holds the config"
         )
     if tip is None:
-        raise Refused(f"the host's policy is gone; this clone has seen {str(before)[:12]}", hint=_REWOUND)
+        raise Refused(f"the host's policy is gone; this clone has seen {str(before)[:12]}", hint=_GONE)
     chain = read_policies(state, tip)
     if before is not None and tip != before and not descends(state, tip, before):
         raise Refused(

@@ -13,11 +13,12 @@ from citgit.errors import CitError
 from citgit.flows.audit import unjudged
 from citgit.flows.builds import Repository
 from citgit.flows.freshness import silent
+from citgit.flows.moving import is_left
 from citgit.flows.poll import poll
 from citgit.flows.restore import doubts, evidence
 from citgit.programs.doctor_host import Finding, hook, probe
 from citgit.wiring.clone import Clone, open_clone, setting
-from citgit.wiring.hosts import channel_trial
+from citgit.wiring.hosts import channel_trial, own_state
 
 STALE = 60
 """Seconds after which a lock that nobody removed belongs to a process that is gone."""
@@ -104,6 +105,10 @@ def _host(clone: Clone) -> Iterator[Finding]:
     )  # fmt: skip
     if channel := channel_trial(clone.git_dir, clone.url, clone.state.refs.root):
         yield Finding(True, f"{clone.state.remote.url}: {channel}")
+    if clone.url != str(clone.repository) and is_left(clone.state, own_state(clone.repository, clone.state.refs.root)):
+        yield Finding(False, f"the state is in this repository, {clone.state.remote.url} has none",
+                      "'cit init' moves it there")  # fmt: skip
+        return
     for doubt in doubts(clone.state, snapshot, set()):
         yield Finding(False, doubt, "no worker claims: the host may be an old copy; an admin runs 'cit restore'")
     for name, seen in sorted(evidence(clone.state).items()):

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from citgit.errors import NotFound, Refused, UsageError
+from citgit.flows.moving import bring
 from citgit.flows.policies import fetch_policies
 from citgit.flows.publishing import publish, seal_of
 from citgit.model.names import is_name
@@ -21,6 +22,7 @@ from citgit.rules.authority import actor_of
 from citgit.wiring.checkout import commit_at, commit_files, config_files, head_branch, tracked
 from citgit.wiring.clone import Clone, data_dir, git_place, open_clone, set_setting, setting
 from citgit.wiring.configs import detect, other_ci, read_team, render_cit_toml
+from citgit.wiring.hosts import own_state
 from citgit.wiring.keys import age_key, ensure_key, fingerprint
 from citgit.wiring.shipped import install_hook, programs_dir
 
@@ -61,6 +63,8 @@ pools = []
 def command(directory: str, person: str, key: str, state: str, no_commit: bool, as_json: bool) -> None:
     """Makes a repository ready: proposes a job, makes keys, the root policy and a hook. Overwrites nothing.
 
+    A state that was kept in the repository moves to its origin, once there is one.
+
     In a bare repository, on the server: makes a key for its hook, and installs that and the one that judges pushes.
     """
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
@@ -89,6 +93,7 @@ def _init(directory: Path, person: str, key: str, state: str, *, no_commit: bool
     if clone.url == str(clone.repository) and not setting(git_dir, "core.fsync"):
         # the state lives in this very repository: what is acknowledged must survive a power cut
         set_setting(git_dir, "core.fsync", "all")
+    _bring_state(clone)
     branch = head_branch(git_dir)
     known = _known_policy(clone)
     written = [_cit_toml(clone, branch), "" if known else _team_toml(clone, branch, person, public)]
@@ -101,6 +106,14 @@ def _init(directory: Path, person: str, key: str, state: str, *, no_commit: bool
     click.echo(install_hook(git_dir, "pre-push"))
     click.echo("next: cit run")
     return {"person": person, "key": str(path), "public_key": public, "state": clone.state.remote.url, "root": root}
+
+
+def _bring_state(clone: Clone) -> None:
+    """Moves a state that was kept in this repository before it had an origin."""
+    if clone.url == str(clone.repository):
+        return
+    if moved := bring(clone.state, own_state(clone.repository, clone.state.refs.root)):
+        click.echo(f"moved the state from this repository to {clone.state.remote.url}: {len(moved)} refs")
 
 
 def _server(git_dir: Path, agent: str, key: str) -> dict[str, str]:

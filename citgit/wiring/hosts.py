@@ -64,6 +64,11 @@ def state_remote(git_dir: Path, url: str, root: str) -> GitRemote:
     return GitRemote(git_dir, url, root, environment=lambda: ways.environment(url))
 
 
+def own_state(repository: Path, root: str) -> Remote:
+    """The state that a repository on this machine keeps itself, whatever its origin has."""
+    return state_host(repository, str(repository), root)[1]
+
+
 def state_host(git_dir: Path, url: str, root: str, *, kept: bool = False) -> tuple[Objects, Remote]:
     """The state repository at `url`, and the objects of a client of it; what is fetched is kept in `git_dir`.
 
