@@ -140,7 +140,18 @@ def _build(host: _Host) -> Denied | None:
         kept = host.policies.tip.hold and host.policies.tip.generation and not entry.link.fault
         if entry.void and not kept:
             return Denied("table" if entry.link.record else "record", entry.void, entry.link.oid)
+        if not kept and (denied := _has_seen_more(host, entry.link)):
+            return denied
     return None
+
+
+def _has_seen_more(host: _Host, link: Link) -> Denied | None:
+    """A made-up policy in `seen` would stop all workers; an honest one cites it too, and is refused for that."""
+    seen = link.record.head.seen.policy if link.record else ""
+    if not seen or host.policies.index(seen) is not None:
+        return None
+    words = f"its writer had seen policy {seen[:12]}, which is not here: this host is an old copy, or the record lies"
+    return Denied("policy", words, link.oid)
 
 
 def _side(host: _Host) -> Denied | None:
@@ -149,6 +160,8 @@ def _side(host: _Host) -> Denied | None:
         fault = side_fault(host.policies, host.update.ref, host.place, parent, link, host.policies.tip)
         if fault or not known:
             return Denied(*(fault or ("signature", "the signer is a stranger")), link.oid)
+        if denied := _has_seen_more(host, link):
+            return denied
     return None
 
 

@@ -22,7 +22,7 @@ from citgit.flows.writing import complain
 from citgit.interfaces import Answer, Oid, Remote, Update
 from citgit.model.build import Link
 from citgit.model.names import Kind
-from citgit.rules.authority import actor_of
+from citgit.rules.authority import is_known
 
 EVIDENCE = "evidence/"
 """Below the root, in the memory of tips: what this clone had seen and the host went on without, by generation."""
@@ -188,7 +188,7 @@ def _unchecked(state: State, tip: Oid, checked: set[Oid]) -> Iterator[Link]:
 def had_seen_more(state: State, snapshot: Snapshot, link: Link) -> Iterator[str]:
     """What the writer of a record had seen and the host does not show, in words."""
     chain, record = snapshot.policies, link.record
-    if record is None or not actor_of(chain.tip.team, link.key):
+    if record is None or not is_known(chain.tip, link.key):
         return
     head, at = record.head, chain.index(record.head.policy)
     who = f"{head.actor}, who wrote {head.type} {link.oid[:12]},"

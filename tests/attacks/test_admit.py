@@ -13,7 +13,7 @@ from citgit.flows.archive import archive
 from citgit.flows.builds import Repository
 from citgit.flows.poll import poll
 from citgit.model.build import Build
-from citgit.model.record import Advert, Beat, Cancel, Cause, CauseKind, Claim, Grant, Outcome, Progress, Result
+from citgit.model.record import Advert, Beat, Cancel, Cause, CauseKind, Claim, Grant, Outcome, Progress, Result, Seen
 from citgit.records import commit as commits
 
 
@@ -117,6 +117,11 @@ def test_a_policy_that_only_the_pusher_knows(stage: Stage) -> None:
     ref, claim = claimed(stage)
     data = stage.record(ref, Progress(claim=claim, phase="x"), LAB1, policy="f" * 40)
     assert rule(stage.denied(ref, data)) == "policy"
+    lie = stage.record(ref, Progress(claim=claim, phase="x"), LAB1, seen=Seen(policy="f" * 40))
+    assert "an old copy, or the record lies" in str(stage.denied(ref, lie))
+    beats = stage.refs.agent("lab1", "b1")
+    advert = stage.record(beats, Advert(boot="b1", version="1"), LAB1, seen=Seen(policy="f" * 40))
+    assert rule(stage.denied(beats, advert)) == "policy"
 
 
 def test_a_ref_only_grows(stage: Stage) -> None:

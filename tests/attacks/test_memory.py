@@ -6,14 +6,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from stage import LAB1, Stage, clone_of, export
+from chains import request as plain_request
+from stage import BEN, LAB1, Stage, clone_of, export
 
 from citgit.flows.audit import audit
 from citgit.flows.builds import Repository
 from citgit.flows.freshness import silent
 from citgit.flows.poll import poll
+from citgit.flows.restore import doubts
 from citgit.git.program import must
-from citgit.model.record import Advert, Beat, Claim, Outcome, Progress, Result, Seen
+from citgit.model.record import Advert, Beat, Claim, Outcome, Progress, Result, Revoked, Seen
 from citgit.programs.cit import main
 from citgit.wiring.shipped import install_hook
 
@@ -99,6 +101,19 @@ def test_two_views_of_one_host(place: Place, capsys: pytest.CaptureFixture[str])
     assert place.cit(capsys, "verify", "--all")[0] == 3
     status, said = place.cit(capsys, "doctor")
     assert (status, hidden[:12] in said) == (1, True)
+
+
+def test_an_insider_who_lies_about_what_he_saw(place: Place) -> None:
+    """One who made up an archive stops the workers, is named by the alarm, and stops nobody once he is revoked."""
+    stage, month = place.stage, place.stage.refs.archive("default", "2023-11")
+    ref = stage.refs.build("default", stage.entropy.build_id())
+    stage.write(ref, plain_request(), BEN, seen=Seen(policy=stage.repo, archives={month: "a" * 40}))
+    said = doubts(stage.state, poll(stage.state), set())
+    assert said
+    assert all(f"{BEN}, who wrote request" in one for one in said)
+    ben = stage.actor(BEN).signer.public_key
+    stage.policy(revoked=(Revoked(key=ben, why="lies"),))  # the team names him still
+    assert doubts(stage.state, poll(stage.state), set()) == []
 
 
 def test_an_old_beat_played_again(place: Place) -> None:

@@ -49,6 +49,18 @@ MUTANTS = [
         "flows/admit.py", POLICY_GROWS, POLICY_GROWS.replace("update.old and", "False and"),
     ),
     without(
+        "the memory of the policy", "programs/test_policy.py::test_an_older_policy_never_comes_back",
+        "flows/policies.py", "and tip != before and not descends(state, tip, before)", "and False",
+    ),
+    without(
+        "versions that only rise", "rules/test_decisions.py::test_policies_follow_each_other",
+        "rules/policies.py", "if body.version != (before.version + 1 if before else 1):", "if False:",
+    ),
+    without(
+        "revocation by position", "test_revoked.py::test_a_record_that_is_backdated",
+        "rules/judge.py", "case.chain.policies[cited + 1 :] if case.later else ()", "()",
+    ),
+    without(
         "the seal", "test_forgeries.py::test_an_honest_repository_is_good",
         "rules/judge.py", "if _covers(policy, build, seq, case):\n", "if False:\n",
     ),

@@ -20,6 +20,16 @@ def test_tests_are_named() -> None:
     assert all(re.search(r"`[a-z_/]+\.py", row.rpartition("|")[0].rpartition("|")[2]) for row in rows)
 
 
+def test_each_attack_is_tried() -> None:
+    """Every row of the attacks names a test, and everybody whom the page trusts with something is among them."""
+    rows = PAGE.partition("| who | attack |")[2].partition("\n\n")[0].split("\n")[2:]
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+    assert all(len(row) == 3 and re.search(r"`[a-z_/]+\.py::\w+`", row[2]) for row in cells)
+    assert len({row[1] for row in cells}) == len(cells)
+    wanted = ["stranger", "push", "requester", "reader", "insider", "build", "agent", "host", "key", "machine"]
+    assert all(any(word in row[0] for row in cells) for word in wanted)
+
+
 @pytest.mark.parametrize(("file", "name"), NAMED)
 def test_the_named_test_exists(file: str, name: str) -> None:
     """The file is there, and defines that test or class."""
