@@ -20,6 +20,7 @@ from citgit.programs.find import find_build, title
 from citgit.programs.log_place import open_log, where
 from citgit.programs.log_tree import print_tree
 from citgit.programs.reach import reach
+from citgit.programs.test_words import change_lines, changed
 from citgit.programs.wording import emit, plain
 from citgit.wiring import logs
 from citgit.wiring.clone import Clone, open_clone
@@ -51,7 +52,8 @@ def command(
         raise UsageError("--follow and --failed do not go together", hint="leave one of them out")
     wanted = _pattern(pattern)
     clone = open_clone(Path(directory))
-    found = find_build(reach(clone), clone, build)
+    repository = reach(clone)
+    found = find_build(repository, clone, build)
     if follow:
         found = _until_there(clone, found)
     source = open_log(clone, found)
@@ -60,6 +62,9 @@ def command(
         if len(nodes) > 1:
             print_tree(nodes, plain(title(found)), clone.state.clock.now() * 1000, as_json=as_json)
             return
+    if failed:
+        for words in change_lines(changed(repository, found)):
+            click.echo(words, err=True)
     lines = _chosen(clone, found, source, component, follow=follow, failed=failed, last=last, everywhere=bool(wanted))
     lines = (line for line in lines if wanted is None or wanted.search(line.text))
     for line in itertools.islice(lines, first or None):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from citgit.model.units import size_text
 from citgit.programs import complete
 from citgit.programs.find import find_build
 from citgit.programs.reach import reach
+from citgit.programs.test_words import changed, test_lines
 from citgit.programs.wording import (
     agent,
     builtins,
@@ -29,6 +31,7 @@ from citgit.programs.wording import (
     took,
     word,
 )
+from citgit.rules.test_changes import Changes
 from citgit.wiring.clone import open_clone
 
 _SKEW = 60
@@ -52,16 +55,17 @@ def command(ctx: click.Context, build: str, directory: str, as_json: bool) -> No
                 "request": builtins(found.request),
                 "result": builtins(found.result),
                 "hidden": is_hidden(found),
+                "tests": asdict(changed(repository, found)),
                 "records": [record_document(entry) for entry in found.entries],
             }
         )
     else:
-        for line in _lines(found, clone.state.clock.now()):
+        for line in _lines(found, clone.state.clock.now(), changed(repository, found)):
             click.echo(line)
     ctx.exit(status_of(found))
 
 
-def _lines(build: Build, now: int) -> Iterator[str]:
+def _lines(build: Build, now: int, found: Changes) -> Iterator[str]:
     yield label(build)
     reason = build.result.reason if build.result else build.broken or build.unsupported
     yield _field("state", coloured(word(build)) + (f": {plain(reason)}" if reason else ""))
@@ -77,7 +81,7 @@ def _lines(build: Build, now: int) -> Iterator[str]:
     if build.request and build.request.commit:
         yield from _request(build.request)
     if build.result:
-        yield from _result(build.result)
+        yield from _result(build, build.result, found)
     yield "records:"
     before = 0
     for entry in build.entries:
@@ -104,16 +108,14 @@ def _request(request: Request) -> Iterator[str]:
         yield _field("message", plain(request.cause.message))
 
 
-def _result(result: Result) -> Iterator[str]:
+def _result(build: Build, result: Result, found: Changes) -> Iterator[str]:
     used = result.usage
     yield _field(
         "used",
         f"{span(used.wall_ms / 1000)} wall, {span(used.cpu_ms / 1000)} cpu, {used.max_rss_kib} KiB memory",
     )
-    if result.tests:
-        yield _field("tests", f"{result.tests.total}, {result.tests.failed} failed, {result.tests.skipped} skipped")
-        for name in result.tests.failures:
-            yield _field("", plain(name))
+    for name, words in test_lines(build, found):
+        yield _field(name, words)
     if result.first_error:
         yield _field("first error", plain(error_line(result.first_error)))
     for artifact in result.artifacts:

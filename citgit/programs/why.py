@@ -22,6 +22,7 @@ from citgit.programs import complete
 from citgit.programs.find import find_build
 from citgit.programs.reach import reach
 from citgit.programs.show import record_line
+from citgit.programs.test_words import change_lines, changed
 from citgit.programs.wording import builtins, coloured, document, emit, error_line, label, last_claim, plain, span, word
 from citgit.rules.authority import fallen, fallen_asker, stop_reason
 from citgit.wiring.clone import Clone, open_clone
@@ -67,7 +68,7 @@ def explain(clone: Clone, repository: Repository, build: Build) -> Reasons:
     if build.broken or build.unsupported:
         reasons.said.append(build.broken or build.unsupported)
     elif build.is_final:
-        reasons.said += _ended(build)
+        reasons.said += [*_ended(build), *change_lines(changed(repository, build))]
         _placed(build, reasons)
     elif build.held:
         reasons.said.append(f"held by {build.held.actor}, attempt {build.held.attempt}")
