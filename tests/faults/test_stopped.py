@@ -33,7 +33,8 @@ def count(worker: Started, kind: str) -> int:
 def test_stale_result(make: Callable[..., World], number: int, stops: int, record_property: Record) -> None:
     """The result of the stopped one does not get through, even when it was about to be pushed."""
     when, step = WHEN[number // EACH % len(WHEN)].split()
-    world = make(agents=("lab1", "lab2"), ttl=2, beat=1, slow=0.5)
+    # long enough that a slow machine lets nobody's lease run out but that of the stopped one
+    world = make(agents=("lab1", "lab2"), ttl=8 if FULL else 2, beat=1, slow=0.5)
     mark = world.top / "mark"
     first = world.worker("lab1", program=struck(when=when, step=step, signal="SIGSTOP", mark=mark, every=True))
     second = world.worker("lab2")

@@ -47,9 +47,11 @@ RECORDS = Path(os.environ["CIT_RECORDS"]) if "CIT_RECORDS" in os.environ else No
 
 JOBS = """
 [job.quick]
+limits.attempts = {tries}
 command = ["sh", "-c", "echo $CIT_BUILD_ID $CIT_ATTEMPT >> {ran}"]
 place.executor = "process"
 [job.slow]
+limits.attempts = {tries}
 place.executor = "process"
 command = ["sh", "-c", "echo $CIT_BUILD_ID $CIT_ATTEMPT >> {ran}; sleep {slow}; echo $CIT_ATTEMPT >> {ended}"]
 [job.held]
@@ -116,6 +118,7 @@ class World:
     agents: Sequence[str] = ("lab1",)
     ttl: int = 60
     beat: int = 20
+    tries: int = 2
     slow: float = 3
     extra: str = ""
     network: bool = False
@@ -155,7 +158,8 @@ class World:
         self.git("checkout", "--quiet", "-B", "main")
         for name, value in (("user.name", "anna"), ("user.email", "anna@example.org")):
             self.git("config", name, value)
-        text = JOBS.format(ran=self.ran, ended=self.ended, go=self.go, slow=self.slow, extra=self.extra)
+        text = JOBS.format(ran=self.ran, ended=self.ended, go=self.go, slow=self.slow, tries=self.tries,
+                           extra=self.extra)  # fmt: skip
         (self.clone_dir / "cit.toml").write_text(text)
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", "jobs")
@@ -165,6 +169,7 @@ class World:
             for agent in self.agents:
                 team.write(f'\n[agent.{agent}]\nkey = "{generate(keys / agent, agent)}"\n')
             team.write(f'\n[limits]\nttl = "{self.ttl} s"\nbeat = "{self.beat} s"\n')
+            team.write(f"attempts = {max(3, self.tries)}\n")
         self.git("commit", "--quiet", "--all", "--message", "agents")
         self.git("push", "--quiet", "origin", "main")
         self.cit("policy", "publish")
