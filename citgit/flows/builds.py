@@ -82,9 +82,12 @@ class Repository:
         return iter(self._active[pool])
 
     def _judged_ones(self, pool: str) -> Iterator[Build]:
+        policy = self.snapshot.policies.tip.oid
         for ref, tip in sorted(self.snapshot.of(self.state.refs, Kind.BUILD, pool).items()):
             try:
-                yield self.build(ref, tip)
+                # at each turn all but a few of them are known, and nothing was asked for most
+                kept = self.state.judged.get((ref, tip, policy))
+                yield kept.build if kept is not None and not kept.asked else self.build(ref, tip)
             except (NotYet, Refused):
                 continue  # one bad ref stops nobody: `flows.audit` tells of it
 

@@ -231,20 +231,22 @@ def _archives(
     """The archives that matter to a poll which found, or remembers, these refs."""
     pools = chosen or _pools(state, tips, policies)
     wanted = {state.refs.archive(pool, month) for pool in pools for month in _recent(state)}
+    known = [ref for ref in tips if ref.startswith(state.refs.archives())]
     for pool in pools:
         # the clock may be wrong by years: what was the newest when we looked last matters as well
-        wanted.update(sorted(ref for ref in tips if ref.startswith(state.refs.archives(pool)))[-RECENT:])
+        wanted.update(sorted(ref for ref in known if ref.startswith(state.refs.archives(pool)))[-RECENT:])
+    active = set()
     for ref in tips:
         place = state.refs.parse(ref)
         if place and place.kind is Kind.BUILD and (not chosen or place.group in chosen):
-            wanted.add(state.refs.archive(place.group, month_of(place.leaf)))
-    return sorted(wanted)
+            active.add((place.group, month_of(place.leaf)))
+    return sorted(wanted.union(state.refs.archive(pool, month) for pool, month in active))
 
 
 def _pools(state: State, tips: Mapping[str, Oid], policies: PolicyChain | None) -> list[str]:
     """Every pool that some policy or a known ref names."""
     known = [place for ref in tips if (place := state.refs.parse(ref))]
-    named = {place.group for place in known if place.kind in (Kind.BUILD, Kind.ARCHIVE)}
+    named = {place.group for place in known if place.kind is Kind.BUILD or place.kind is Kind.ARCHIVE}
     return sorted(named.union(every_pool(policies) if policies else [HERE]))
 
 

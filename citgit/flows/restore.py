@@ -73,6 +73,8 @@ def doubts(state: State, snapshot: Snapshot, checked: set[Oid]) -> list[str]:
     ]  # fmt: skip
     for kind in (Kind.BUILD, Kind.AGENT):
         for tip in snapshot.of(state.refs, kind).values():
+            if tip in checked:
+                continue
             links = list(_unchecked(state, tip, checked))
             unknown = [text for link in links for text in had_seen_more(state, snapshot, link)]
             found += unknown

@@ -84,18 +84,17 @@ class Snapshot:
     asked: frozenset[str] | None = None
     behind: Mapping[str, Oid | None] = field(default_factory=dict)
     restored: bool = False
+    _sorted: dict[tuple[Kind, str], dict[str, Oid]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def of(self, refs: Refs, kind: Kind, group: str = "") -> dict[str, Oid]:
+    def of(self, refs: Refs, kind: Kind, group: str = "") -> Mapping[str, Oid]:
         """The refs of one kind, and of one pool, agent or person if `group` is given."""
-        prefix = f"{refs.root}{kind.value}"
-        found = {}
-        for ref, tip in self.tips.items():
-            if not ref.startswith(prefix):
-                continue
-            place = refs.parse(ref)
-            if place and place.kind is kind and (not group or place.group == group):
-                found[ref] = tip
-        return found
+        if not self._sorted:
+            # a turn asks a dozen times: one look at each ref will do for all
+            for ref, tip in self.tips.items():
+                if place := refs.parse(ref):
+                    for part in {"", place.group}:
+                        self._sorted.setdefault((place.kind, part), {})[ref] = tip
+        return self._sorted.get((kind, group), {})
 
 
 def need_claims_allowed(snapshot: Snapshot) -> None:

@@ -12,7 +12,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from citgit.errors import Bug
@@ -48,12 +48,14 @@ class RefFiles:
         """The refs below `prefix`, which ends in a slash."""
         # Loose ones first: a ref that is packed meanwhile is then found in one of the two.
         loose = {ref: oid for ref, oid in self.loose(prefix) if oid}
-        packed = {ref: oid for ref, oid in self._packed_refs().items() if ref.startswith(prefix)}
-        return packed | loose
+        packed = self._packed_refs()
+        return {ref: oid for ref, oid in packed.items() if ref.startswith(prefix)} | loose if packed else loose
 
-    def loose(self, prefix: str) -> Iterator[tuple[str, Oid | None]]:
+    def loose(self, prefix: str) -> list[tuple[str, Oid | None]]:
         """The refs below `prefix` that have a file of their own; None stands for a file that is not whole."""
-        return self._walk(prefix.rstrip("/"))
+        found: list[tuple[str, Oid | None]] = []
+        self._walk(prefix.rstrip("/"), found)
+        return found
 
     def swap(self, updates: Sequence[Update]) -> list[Pushed]:
         """Compares and swaps each ref, independently of the others; durable when it returns. Raises OSError."""
@@ -269,18 +271,26 @@ class RefFiles:
             self._loose.pop(ref, None)
         return value
 
-    def _walk(self, folder: str) -> Iterator[tuple[str, Oid | None]]:
+    def _walk(self, folder: str, found: list[tuple[str, Oid | None]]) -> None:
         try:
             entries = list(os.scandir(self._base + folder))
         except (FileNotFoundError, NotADirectoryError):
             return
         for entry in entries:
-            ref = f"{folder}/{entry.name}"
-            if entry.is_dir(follow_symlinks=False):
-                yield from self._walk(ref)
-            elif not _BAD.search(entry.name):
-                with contextlib.suppress(FileNotFoundError):
-                    yield ref, self._loose_value(ref, entry.path, entry.stat(follow_symlinks=False))
+            name = entry.name
+            ref = f"{folder}/{name}"
+            try:
+                about = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            known = self._loose.get(ref)
+            # a poll looks at each active build: nearly all of them are as they were
+            if known is not None and known[0] == _signature(about):
+                found.append((ref, known[1]))
+            elif stat.S_ISDIR(about.st_mode):
+                self._walk(ref, found)
+            elif not _BAD.search(name):
+                found.append((ref, self._loose_value(ref, entry.path, about)))
 
 
 def _signature(about: os.stat_result) -> _Signature:

@@ -59,6 +59,7 @@ def time_of(build: str) -> int:
     return int(build.replace("-", "")[:12], 16)
 
 
+@lru_cache(maxsize=1 << 14)
 def month_of(build: str) -> str:
     """yyyy-mm of the id's time: the archive that the build belongs to."""
     return _moment(build)[:7]
