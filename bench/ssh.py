@@ -18,8 +18,8 @@ from pathlib import Path
 from bench.stage import Stage, median, percentile, stage
 from citgit.wiring.clone import client_state
 
-COUNT = {"channel": 300, "git": 60}
-ASKED = {"channel": 60, "git": 15}
+COUNT = {"channel": 200, "git": 30}
+ASKED = {"channel": 40, "git": 8}
 
 _CONFIG = """\
 ListenAddress 127.0.0.1:{port}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import citgit
 from citgit.flows.enqueue import Change, Wish, enqueue_person
 from citgit.flows.poll import poll
 from citgit.flows.state import Actor, Snapshot
@@ -56,8 +58,10 @@ class Stage:
         self.top = top
         self.state = top / "project.git"
         self.checkout = top / "clone"
+        # as a user has it: installed, so with its byte code beside it
+        compileall.compile_dir(Path(citgit.__file__).parent, quiet=2)
         self.env = {
-            **{key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "CIT"))},
+            **{key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "CIT", "PYTHON"))},
             "HOME": str(top), "CITGIT_HOME": str(top / "citgit"), "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_AUTHOR_NAME": "anna", "GIT_AUTHOR_EMAIL": "anna@example.org", "GIT_COMMITTER_NAME": "anna",
             "GIT_COMMITTER_EMAIL": "anna@example.org",
