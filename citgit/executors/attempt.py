@@ -10,8 +10,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import functools
 import os
-import re
 import time
 from pathlib import Path
 from typing import TypeVar
@@ -19,9 +19,10 @@ from typing import TypeVar
 import msgspec
 
 from citgit.errors import CitError, Errored, NodeFull
+from citgit.model.pattern import pattern
 from citgit.model.plan import Ended
 
-_EXIT = re.compile(rb"([0-9]{1,3}) end\n")
+_EXIT = pattern(rb"([0-9]{1,3}) end\n")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _PLACEHOLDER = b" " * 15 + b"\n"
 _T = TypeVar("_T")
@@ -32,6 +33,7 @@ def boottime() -> float:
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
+@functools.cache
 def boot_id() -> str:
     """What tells this boot of the machine from others; empty where the system does not say."""
     try:
@@ -76,6 +78,7 @@ class Attempt:
         self.directory = Path(directory)
         self._base = f"{directory}/"
         self.log = self.directory / "log"
+        self._begun: Begun | None = None
 
     def begin(self, *, shim: bool = False) -> int | None:
         """Marks the attempt as begun and returns the descriptor that holds its lock; None if it had begun before.
@@ -84,15 +87,17 @@ class Attempt:
         Raises Errored or NodeFull if the directory cannot be written.
         """
         try:
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = os.open(self.directory / "alive", os.O_RDWR | os.O_CREAT, 0o600)
+            os.makedirs(self.directory, mode=0o700, exist_ok=True)
+            lock = os.open(self._base + "alive", os.O_RDWR | os.O_CREAT, 0o600)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if (self.directory / "begun").exists() and not (shim and self._said_nothing()):
+                if os.path.exists(self._base + "begun") and not (shim and self._said_nothing()):
                     raise BlockingIOError
-                (self.directory / "exit").write_bytes(_PLACEHOLDER)
+                with open(self._base + "exit", "wb") as file:
+                    file.write(_PLACEHOLDER)
                 now = Begun(time=time.time_ns() // 10**6, boottime=boottime(), boot=boot_id())
                 self._write("begun", msgspec.json.encode(now))
+                self._begun = now
             except BaseException:
                 os.close(lock)
                 raise
@@ -104,7 +109,8 @@ class Attempt:
 
     def begun(self) -> Begun | None:
         """When it was started; None if it never was."""
-        return self._read("begun", Begun)
+        self._begun = self._begun or self._read("begun", Begun)
+        return self._begun
 
     def age(self, begun: Begun) -> float:
         """Seconds since it was started; 0 if that was in another boot."""

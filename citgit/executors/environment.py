@@ -9,11 +9,12 @@ import msgspec
 
 from citgit.errors import BadConfig
 from citgit.model.job import Env, Value
+from citgit.model.pattern import pattern
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Used where the node's own PATH is not passed through."""
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NAME = pattern(r"[A-Za-z_][A-Za-z0-9_]*")
 _RESERVED = "CIT_"
 
 

@@ -72,10 +72,11 @@ class _Watch:
     """What is remembered of a running attempt between two looks; losing it costs precision only.
 
     `child` is the shim, if this process started it; `ends` a descriptor that is readable once the shim has ended;
-    `others` are the children that this process had before.
+    `others` are the children that this process had before; `left` is when the command was first seen to have ended.
     """
 
     family: Family
+    begun: Begun
     child: int = 0
     ends: int = -1
     others: frozenset[Child] | None = None
@@ -84,6 +85,7 @@ class _Watch:
     in_parts: int = 0
     peak: usage.Peak = field(default_factory=usage.Peak)
     alive_at_ms: int = 0
+    left: float = 0.0
 
 
 class LocalExecutor:
@@ -131,10 +133,8 @@ class LocalExecutor:
             others = strangers(self._shims()) if become_reaper() else None
             wrapped = self._wrapper.wrap(plan, program)
             child = spawn(attempt.directory, wrapped.cwd, wrapped.command, wrapped.env, lock, wrapped.opened)
-            watch = self._watch(plan, attempt, begun)
-            watch.child, watch.others = child, others
-            if watch.ends < 0:  # a quick shim has said who it is, and is watched already
-                watch.ends = _descriptor(child)
+            watch = self._watched[plan.claim] = _new_watch(plan, attempt, begun)
+            watch.child, watch.others, watch.ends = child, others, _descriptor(child)
         except OSError as fault:
             raise cannot(f"start the attempt in '{plan.directory}'", fault) from fault
         finally:
@@ -143,25 +143,24 @@ class LocalExecutor:
     def poll(self, plan: Plan) -> Ended | None:
         """None while it runs; captures times and enforces limits."""
         attempt = Attempt(plan.directory)
-        if ended := attempt.ended():
+        watch = self._watched.get(plan.claim)
+        if watch is None and (ended := attempt.ended()):
             return ended
-        begun = attempt.begun()
-        if begun is None or attempt.is_silent():
+        begun = watch.begun if watch else attempt.begun()
+        if begun is None or (watch is None and attempt.is_silent()):
             return Ended(error="never started: the worker ended between planning and starting it")
-        watch = self._watch(plan, attempt, begun)
+        watch = watch or self._watch(plan, attempt, begun)
         try:
             # In this order: an end that is written after the first look is seen by the second.
             alive = attempt.is_alive()
             left = attempt.left()
-            ms = round(attempt.age(begun) * 1000)
-            written = sum(self._logs.mark(attempt.log, ms)) if attempt.log.is_dir() else 0
-            if attempt.age(begun) >= watch.next_parts:
-                watch.next_parts = attempt.age(begun) + _PARTS_S
-                watch.in_parts = self._logs.parts(attempt.log, ms)
-            written += watch.in_parts
             if alive and left is None:
-                watch.alive_at_ms = ms
-                self._enforce(plan, attempt, begun, watch, written)
+                watch.family.watchers = watch.family.watchers or attempt.watchers()
+                self._look(plan, attempt, begun, watch)
+                return None
+            if alive and watch.ends >= 0 and attempt.age(begun) < (watch.left or attempt.age(begun)) + _DRAIN_S:
+                # it drains the pipes, and its descriptor tells when it has: a turn is not held for that
+                watch.left = watch.left or attempt.age(begun)
                 return None
             if not self._is_over(attempt, begun, watch, left) or not self._wrapper.leave(plan):
                 return None
@@ -202,12 +201,21 @@ class LocalExecutor:
             raise Errored(f"cannot end all that attempt '{plan.claim}' started", hint="look at it with ps")
         self._forget(plan.claim)
 
+    def _look(self, plan: Plan, attempt: Attempt, begun: Begun, watch: _Watch) -> None:
+        """Captures times of what runs, and enforces limits."""
+        age = attempt.age(begun)
+        watch.alive_at_ms = round(age * 1000)
+        written = sum(self._logs.mark(attempt.log, watch.alive_at_ms)) if attempt.log.is_dir() else 0
+        if age >= watch.next_parts:
+            watch.next_parts = age + _PARTS_S
+            watch.in_parts = self._logs.parts(attempt.log, watch.alive_at_ms)
+        self._enforce(plan, attempt, begun, watch, written + watch.in_parts)
+
     def _watch(self, plan: Plan, attempt: Attempt, begun: Begun) -> _Watch:
         watch = self._watched.get(plan.claim)
         if watch is None:
-            held = tuple(str(pipe.resolve()) for pipe in pipes(attempt.directory))
-            family = Family(plan.claim, begun.boottime, held)
-            watch = self._watched[plan.claim] = _Watch(family, peak=usage.load_peak(attempt.directory))
+            watch = self._watched[plan.claim] = _new_watch(plan, attempt, begun)
+            watch.peak = usage.load_peak(attempt.directory)
             if shim := attempt.watchers()[:1]:
                 watch.ends = _descriptor(shim[0])
         watch.family.watchers = attempt.watchers()
@@ -229,6 +237,7 @@ class LocalExecutor:
                 # the shim and all that descended from it are gone, or they would be our children now
                 self._empty.add(watch.family.claim)
                 return True
+        watch.family.watchers = attempt.watchers()
         gone = kill(watch.family)
         if gone and self._drain(attempt, watch):
             return True
@@ -332,17 +341,22 @@ class LocalExecutor:
 
     def _reap(self, watch: _Watch) -> resource.struct_rusage | None:
         """What the kernel counted, if the shim was our own child; it is about to exit, so a short wait will do."""
-        for _ in range(50 if watch.child else 0):
+        for _ in range(500 if watch.child else 0):
             with contextlib.suppress(ChildProcessError):
                 pid, _, counted = os.wait4(watch.child, os.WNOHANG)
                 if pid:
                     watch.child = 0
                     return counted
-                time.sleep(0.002)
+                time.sleep(0.0002)
                 continue
             watch.child = 0
             break
         return None
+
+
+def _new_watch(plan: Plan, attempt: Attempt, begun: Begun) -> _Watch:
+    held = tuple(str(pipe) for pipe in pipes(Path(os.path.realpath(plan.directory))))
+    return _Watch(Family(plan.claim, begun.boottime, held), begun)
 
 
 def _descriptor(pid: int) -> int:

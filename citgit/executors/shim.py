@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 import signal
@@ -13,6 +14,8 @@ from citgit.executors.attempt import cannot
 
 SHIM = Path(__file__).with_name("shim.sh")
 _LOCK_FD = 9
+# Python ignores some signals, and ignored signals stay ignored: a build expects the defaults.
+_DEFAULT = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 
 
 def spawn(
@@ -43,8 +46,11 @@ def spawn(
         actions.append((os.POSIX_SPAWN_OPEN, number, str(path), flags, 0o600))
     try:
         for pipe in pipes(directory):
-            pipe.unlink(missing_ok=True)  # a worker that died before it started the shim may have left it
-            os.mkfifo(pipe, 0o600)
+            try:
+                os.mkfifo(pipe, 0o600)
+            except FileExistsError:
+                os.unlink(pipe)  # a worker that died before it started the shim may have left it
+                os.mkfifo(pipe, 0o600)
         return os.posix_spawn(
             "/bin/sh",
             ["sh", str(SHIM), str(directory), _cat(), cwd, *command],
@@ -52,8 +58,7 @@ def spawn(
             file_actions=actions,
             setsid=True,
             setsigmask=(),
-            # Python ignores some signals, and ignored signals stay ignored: a build expects the defaults.
-            setsigdef=signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP},
+            setsigdef=_DEFAULT,
         )
     except (OSError, ValueError) as fault:
         fault = fault if isinstance(fault, OSError) else OSError(0, str(fault))
@@ -65,6 +70,7 @@ def pipes(directory: Path) -> tuple[Path, Path]:
     return directory / "out.pipe", directory / "err.pipe"
 
 
+@functools.cache
 def _cat() -> str:
     # Not by the job's PATH, which need not have it.
     return shutil.which("cat", path="/bin:/usr/bin") or "cat"
@@ -93,7 +99,8 @@ def resolve(command: str, cwd: str, path: str) -> tuple[str, str]:
         )
     for folder in path.split(os.pathsep):
         # An empty or relative entry would mean the worker's directory, not the build's.
-        if os.path.isabs(folder) and (program := shutil.which(command, path=folder)):
+        program = f"{folder}/{command}"
+        if os.path.isabs(folder) and os.access(program, os.X_OK) and os.path.isfile(program):
             return program, ""
     return "", (
         f"cannot run '{command}': not found in PATH ({path}); "

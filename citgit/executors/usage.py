@@ -11,9 +11,10 @@ from pathlib import Path
 
 import msgspec
 
+from citgit.model.pattern import pattern
 from citgit.model.record import Usage
 
-_TIMES = re.compile(r"(\d+)m(\d+)[.,](\d+)s")
+_TIMES = pattern(r"(\d+)m(\d+)[.,](\d+)s")
 _PAGE_KIB = os.sysconf("SC_PAGE_SIZE") // 1024
 _DISK_ENTRIES = 200_000
 _DISK_SECONDS = 2.0

@@ -11,13 +11,14 @@ from citgit.flows.chains import LONGEST
 from citgit.flows.state import State
 from citgit.interfaces import Entry, Oid
 from citgit.model.build import Build
+from citgit.model.pattern import pattern
 from citgit.records import commit as commits
 from citgit.records.folded import SUBJECT
 from citgit.rules.ids import day_of, month_of
 
-_TIP = re.compile(rb"([0-9a-f]{40}) ([0-9a-f]{64})\n")
+_TIP = pattern(rb"([0-9a-f]{40}) ([0-9a-f]{64})\n")
 # A day's tree as every writer of this protocol makes it: folders named by ids, so each entry is 63 bytes long.
-_PLAIN = re.compile(rb"(?:40000 [0-9a-f-]{36}\0.{20})*", re.DOTALL)
+_PLAIN = pattern(rb"(?:40000 [0-9a-f-]{36}\0.{20})*", re.DOTALL)
 _WIDTH, _NAME, _END = 63, slice(6, 42), 43
 DIRECTORY = 0o040000
 FILE = 0o100644
@@ -27,6 +28,7 @@ LARGEST = 1 << 26
 
 _DAYS_KEPT = 4
 _MONTHS_KEPT = 64
+_FOLDS_KEPT = 1_000
 _ABSENT_KEPT = 20_000
 
 
@@ -82,11 +84,17 @@ def archive_commit(state: State, oid: Oid) -> commits.Commit:
 
 def is_archive(state: State, oid: Oid) -> bool:
     """Whether the object is a commit of an archive by its form, with a tree that can be read."""
+    if oid in state.folds:
+        return True
     try:
         fits = archive_commit(state, oid).message.startswith(SUBJECT)
-        return fits and all(one.mode == DIRECTORY and one.name.isdigit() for one in _entries(state, oid))
+        fits = fits and all(one.mode == DIRECTORY and one.name.isdigit() for one in _entries(state, oid))
     except (Refused, Errored):
         return False
+    if fits:
+        _make_room(state.folds, _FOLDS_KEPT)
+        state.folds[oid] = True
+    return fits
 
 
 def _entries(state: State, archive: Oid) -> list[Entry]:

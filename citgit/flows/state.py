@@ -44,7 +44,8 @@ class State:
 
     `links` caches what was verified, by oid: a commit's bytes never change. `judged` keeps whole builds by
     (ref, tip, policy), with whatever else had a say. `months`, `days` and `absent` keep what was last read of the
-    archives: the days of an archive commit, the bytes of a day, which builds an archive commit does not hold.
+    archives: the days of an archive commit, the bytes of a day, which builds an archive commit does not hold; `folds`
+    are commits that are archives by their form.
     `learned` is told of each chain of policies that was read and verified.
     """
 
@@ -64,6 +65,7 @@ class State:
     months: dict[Oid, dict[str, Oid]] = field(default_factory=dict)
     days: dict[Oid, bytes] = field(default_factory=dict)
     absent: set[tuple[Oid, str]] = field(default_factory=set)
+    folds: dict[Oid, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

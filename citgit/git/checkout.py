@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from citgit.errors import Errored, Refused
-from citgit.git.objects import GitObjects
-from citgit.git.plain import CONFIG, plain_files, write_files
+from citgit.git.plain import CONFIG, File, write_files
 from citgit.git.program import Output, failed, run
 from citgit.git.refs import RefFiles
 from citgit.interfaces import Oid
@@ -18,28 +19,31 @@ from citgit.interfaces import Oid
 _SETTINGS = ("core.fsync=none", "checkout.defaultRemote=", "core.protectHFS=true", "core.protectNTFS=true")
 
 
-def fill(target: Path, mirror: Path, commit: Oid, objects: GitObjects, tree: Oid, *, timeout: float) -> None:
+def fill(target: Path, mirror: Path, commit: Oid, files: Sequence[File] | None, *, timeout: float) -> None:
     """Makes a repository at `target` with HEAD detached at `commit`, borrowing the objects of `mirror`.
 
-    `objects` are those of the mirror, `tree` is the commit's.
+    `files` are those of the commit if its tree is plain (`plain.plain_files`), else None.
 
     It has the mirror's tags (for `git describe`), and no origin, hooks, filters or templates.
     `target` must be empty or absent. Raises Refused if git will not write such files, Errored if it cannot.
     """
-    if target.is_symlink() or (target.exists() and any(target.iterdir())):
+    taken = False
+    with contextlib.suppress(FileNotFoundError):
+        taken = target.is_symlink() or any(os.scandir(target))
+    if taken:
         raise Errored(f"cannot check out into {str(target)!r}: it is not empty", hint="name a folder that is new")
     try:
         inside = f"{target}/.git"
         os.makedirs(inside)
-        for folder in ("objects", "objects/info", "refs", "refs/heads", "refs/tags"):
+        # git makes the others when there is something in them, and each costs as much as a program
+        for folder in ("objects", "objects/info", "refs"):
             os.mkdir(f"{inside}/{folder}")
         _put(f"{inside}/HEAD", f"{commit}\n".encode())
         _put(f"{inside}/config", CONFIG.encode())
         _put(f"{inside}/objects/info/alternates", f"{os.path.realpath(mirror)}/objects\n".encode())
-        if (mirror / "shallow").is_file():
+        if os.path.exists(mirror / "shallow"):
             shutil.copyfile(mirror / "shallow", f"{inside}/shallow")
         _put(f"{inside}/packed-refs", _tags(mirror))
-        files = plain_files(objects, tree)
         if files is not None:
             _put(f"{inside}/index", write_files(target, files))
         else:

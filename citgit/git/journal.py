@@ -7,7 +7,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +19,9 @@ from citgit.model.names import is_oid
 _CLAIMS_KEPT = 10_000
 # A journal with this many lines that say nothing new is written anew.
 _WASTE = 20_000
+
+
+_Said = Entrusted | dict[str, list[Oid]]
 
 
 class FileJournal:
@@ -45,7 +48,7 @@ class FileJournal:
                 self._catch_up()
                 fresh = [entry for entry in dict.fromkeys(entries) if entry not in self._entries]
                 if fresh:
-                    self._append([_encode(entry) for entry in fresh], sync=True)
+                    self._append([(_encode(entry), entry) for entry in fresh], sync=True)
         except OSError as error:
             raise NodeFull(
                 f"cannot write the journal {str(self._directory)!r}: {error.strerror}",
@@ -65,7 +68,8 @@ class FileJournal:
             self._catch_up()
             known = [new for new in dict.fromkeys(news) if any(entry.new == new for entry in self._entries)]
             if known:
-                self._append([_line({"settled": known})], sync=False)
+                settled = {"settled": known}
+                self._append([(_line(settled), settled)], sync=False)
             if self._lines > _WASTE + len(self._entries) + len(self._claims):
                 self._shorten()
 
@@ -74,20 +78,27 @@ class FileJournal:
         self._catch_up()
         return set(self._claims)
 
-    def _append(self, lines: list[bytes], *, sync: bool) -> None:
+    def _append(self, lines: list[tuple[bytes, _Said]], *, sync: bool) -> None:
+        """Adds lines with what they say, of a journal that was caught up with."""
         new = not self._path.exists()
         handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             # the first newline ends what a crash may have left
-            content = memoryview(b"\n" + b"".join(lines))
+            content = memoryview(b"\n" + b"".join(line for line, _ in lines))
             while content:
                 content = content[os.write(handle, content) :]
             if sync:
                 os.fsync(handle)
+            about = os.fstat(handle)
         finally:
             os.close(handle)
         if new:
             self._sync_folder()
+        if (about.st_ino, about.st_size) == (self._seen[0], self._seen[1] + 1 + sum(len(line) for line, _ in lines)):
+            # nobody else wrote, so what is new there need not be read
+            self._seen = about.st_ino, about.st_size
+            for _, said in lines:
+                self._note(said)
         self._catch_up()
 
     def _catch_up(self) -> None:
@@ -112,12 +123,17 @@ class FileJournal:
                 self._take(line)
 
     def _take(self, line: bytes) -> None:
-        self._lines += 1
         try:
             found = _decode(line)
         except (ValueError, KeyError, TypeError) as error:
+            self._lines += 1
             self._report(f"a line of the journal {str(self._path)!r} is damaged and was left out: {error}")
             return
+        self._note(found)
+
+    def _note(self, found: _Said) -> None:
+        """Takes in what a line says."""
+        self._lines += 1
         if isinstance(found, Entrusted):
             self._entries.append(found)
             if found.kind == "claim":
@@ -157,12 +173,12 @@ def _encode(entry: Entrusted) -> bytes:
     return _line({"ref": entry.ref, "old": entry.old, "new": entry.new, "kind": entry.kind, "commits": commits})
 
 
-def _line(document: dict[str, object]) -> bytes:
+def _line(document: Mapping[str, object]) -> bytes:
     body = json.dumps(document).encode()
     return hashlib.sha256(body).hexdigest().encode() + b" " + body + b"\n"
 
 
-def _decode(line: bytes) -> Entrusted | dict[str, list[Oid]]:
+def _decode(line: bytes) -> _Said:
     digest, _, body = line.partition(b" ")
     if hashlib.sha256(body).hexdigest().encode() != digest:
         raise ValueError("its digest does not fit its content")

@@ -13,6 +13,7 @@ from pathlib import Path
 from citgit.errors import Errored, NotFound, NotYet, Refused, RemoteAway
 from citgit.git.checkout import fill
 from citgit.git.objects import GitObjects, init_bare, sync_tree
+from citgit.git.plain import File, plain_files
 from citgit.git.program import Output, check_url, failed, must, run, shown
 from citgit.git.push_answers import no_access, one_line
 from citgit.git.submodules import Submodule, submodules
@@ -27,6 +28,8 @@ _USUAL = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 _KEPT = "refs/cit-kept/"
 _DEEPEST = 5
 _CONFIG_LIMIT = 1 << 22
+_SMALL = 1 << 16
+_SMALL_KEPT = 8
 
 
 class Mirrors:
@@ -47,6 +50,7 @@ class Mirrors:
         self._environment = environment
         self._stores: dict[Path, GitObjects] = {}
         self._whole: set[tuple[str, Oid]] = set()
+        self._small: dict[tuple[Path, Oid], list[File]] = {}
 
     def path(self, url: str) -> Path:
         """Where the mirror of `url` is, or would be."""
@@ -122,11 +126,23 @@ class Mirrors:
 
     def _checkout(self, url: str, commit: Oid, target: Path, deep: int) -> list[Path]:
         mirror = self.path(url)
-        fill(target, mirror, commit, self._store(mirror), self.tree(url, commit), timeout=self._timeout)
+        fill(target, mirror, commit, self._plain(mirror, self.tree(url, commit)), timeout=self._timeout)
         used = [mirror]
         for each in submodules(mirror, url, commit) if deep else []:
             used += self._submodule(each, target, deep - 1)
         return used
+
+    def _plain(self, mirror: Path, tree: Oid) -> list[File] | None:
+        """The files of a plain tree; those of the last small ones are kept, for a queue often builds one revision."""
+        key = (mirror, tree)
+        if key in self._small:
+            return self._small[key]
+        files = plain_files(self._store(mirror), tree)
+        if files is not None and sum(len(one.data) for one in files) <= _SMALL:
+            while len(self._small) >= _SMALL_KEPT:
+                self._small.pop(next(iter(self._small)))
+            self._small[key] = files
+        return files
 
     def _submodule(self, each: Submodule, target: Path, deep: int) -> list[Path]:
         place = target

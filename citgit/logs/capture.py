@@ -50,10 +50,11 @@ class Capture:
 
     def begin(self, component: Path, name: str, started: int) -> None:
         """Makes the component with empty streams; `started` in unix ms. Raises OSError."""
-        component.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (component / PARTS).mkdir(mode=0o700, exist_ok=True)
+        os.makedirs(component, mode=0o700, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(component / PARTS, 0o700)
         for stream in ("out", "err", "times"):
-            (component / stream).touch(mode=0o600)
+            os.close(os.open(f"{component}/{stream}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
         _write(component, About(name=name, started=started))
 
     def mark(self, component: Path, ms: int) -> tuple[int, int]:
@@ -152,6 +153,7 @@ def _last(times: int) -> tuple[int, int]:
 
 
 def _write(component: Path, about: About) -> None:
-    fresh = component / ".component.json.new"
-    fresh.write_bytes(msgspec.json.format(msgspec.json.encode(about), indent=2) + b"\n")
-    fresh.replace(component / "component.json")
+    fresh = f"{component}/.component.json.new"
+    with open(fresh, "wb") as file:
+        file.write(msgspec.json.format(msgspec.json.encode(about), indent=2) + b"\n")
+    os.replace(fresh, f"{component}/component.json")

@@ -213,6 +213,6 @@ def _teller(as_json: bool) -> Callable[[Event], None]:
             document = {"version": 1, "event": event.kind, "build": event.build, "text": event.text}
             line = json.dumps(document)
         with contextlib.suppress(OSError):  # a full disk under our output is no reason to leave the builds alone
-            click.echo(line)
+            print(line, flush=True)
 
     return tell

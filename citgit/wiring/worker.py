@@ -8,6 +8,7 @@ import os
 import secrets
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -178,8 +179,8 @@ def _environment(
         claim=claim,
         node=node,
         cpus=os.cpu_count() or 1,
-        user=room.user or getpass.getuser(),
-        workspace=str(Path(room.workspace).resolve()),
+        user=room.user or _user(),
+        workspace=os.path.realpath(room.workspace),
         directory=str(directory),
         home=room.home,
         temporary=room.temporary,
@@ -193,6 +194,11 @@ def _environment(
     wanted = msgspec.structs.replace(wanted, set=plain, pass_=(*wanted.pass_, "PATH"))
     made = environment(subject, place, wanted, os.environ)
     return split_environment(made, request.definition.log.split, tools)
+
+
+@cache
+def _user() -> str:
+    return getpass.getuser()
 
 
 def _choose(known: Mapping[str, Executor], wanted: str, own: bool) -> str:

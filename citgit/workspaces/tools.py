@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 from collections.abc import Iterable
@@ -11,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
+
+from citgit.model.pattern import pattern
 
 KNOWN_TOOLS = (
     "ant", "ar", "autoconf", "automake", "autoreconf", "bash", "bison", "bundle", "c++", "cargo", "cc", "clang",
@@ -22,7 +23,7 @@ KNOWN_TOOLS = (
 )  # fmt: skip
 """Tools that an advert names when they are on PATH. A job may require others: they are looked for, never started."""
 
-_VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)+")
+_VERSION = pattern(r"[0-9]+(?:\.[0-9]+)+")
 _GO_WAY = {"go": ["version"]}
 _NO_VERSION = {"sh"}
 _AT_ONCE = 4

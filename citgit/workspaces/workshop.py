@@ -8,6 +8,7 @@ HOME/by-name/<job>@<branch>  a link to the newest workspace of the job, for peop
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import socket
 from collections.abc import Callable, Mapping, Sequence
@@ -97,6 +98,8 @@ class NodeWorkshop:
         self._rooms = rooms
         self._node = node or socket.gethostname()
         self._begun: set[Oid] = set()
+        self._plans: dict[Oid, Plan] = {}
+        self._results: dict[Oid, Result] = {}
         self._reserve = reserve or Reserve(home)
         self._running: dict[Oid, str] | None = None
         for part in ("attempts", "workspaces", "by-name"):
@@ -118,9 +121,8 @@ class NodeWorkshop:
         directory = self._directory(claim)
         if claim not in self._begun:
             directory.mkdir(mode=0o700, exist_ok=True)
-            try:
-                attempt = _load(directory / "attempt.json", Attempt)
-            except NotFound:
+            attempt = _kept(directory / "attempt.json", Attempt)
+            if attempt is None:
                 attempt = Attempt(build=build, claim=claim, request=request, number=claimed.attempt, own=own)
                 _save(directory / "attempt.json", attempt)
             self.running()
@@ -134,6 +136,7 @@ class NodeWorkshop:
             if not attempt.error and _kept(directory / "result.json", Result) is None:
                 self._plan_and_start(directory, attempt, inputs)
         except CitError as error:
+            self._plans.pop(attempt.claim, None)
             _save(directory / "attempt.json", msgspec.structs.replace(attempt, error=error.message))
         self._begun.add(attempt.claim)
 
@@ -145,12 +148,13 @@ class NodeWorkshop:
                 _save(directory / "attempt.json", attempt)
             plan = self._plan(directory, attempt)
             _save(directory / "plan.json", plan)
+        self._plans[attempt.claim] = plan
         if plan.executor in self._executors:
             self._executors[plan.executor].start(plan)
 
     def has(self, inputs: Sequence[Input]) -> bool:
         """Whether this node has these files of upstream builds."""
-        homes = self._homes()
+        homes = self._homes() if inputs else []
         return all(find(homes, one) for one in inputs)
 
     def short(self) -> str:
@@ -160,14 +164,16 @@ class NodeWorkshop:
     def poll(self, claim: Oid) -> Result | None:
         """None while the attempt runs, or waits to be started; its result, kept on disk, once it has ended."""
         directory = self._directory(claim)
-        if result := _kept(directory / "result.json", Result):
+        if result := self._results.get(claim) or _kept(directory / "result.json", Result):
             return result
-        attempt = _load(directory / "attempt.json", Attempt)
-        if attempt.error:
-            return self._keep(directory, Result(claim=claim, outcome=Outcome.ERRORED, reason=attempt.error))
-        if not (directory / "plan.json").exists():
-            return None
-        plan = _load(directory / "plan.json", Plan)
+        if claim not in self._plans:
+            attempt = _load(directory / "attempt.json", Attempt)
+            if attempt.error:
+                return self._keep(directory, Result(claim=claim, outcome=Outcome.ERRORED, reason=attempt.error))
+            if not (directory / "plan.json").exists():
+                return None
+            self._plans[claim] = _load(directory / "plan.json", Plan)
+        plan = self._plans[claim]
         executor = self._executors.get(plan.executor)
         if executor is None:
             reason = f"executor {plan.executor!r} is gone"
@@ -177,6 +183,7 @@ class NodeWorkshop:
             # the worker before this one died before it started the command: `start` does, if it is still wanted
             return None
         executor.clean(plan)
+        attempt = _load(directory / "attempt.json", Attempt)
         return self._keep(directory, self._result(directory, attempt, plan, ended))
 
     def stop(self, claim: Oid, why: str) -> None:
@@ -205,16 +212,18 @@ class NodeWorkshop:
         """The result is published: the attempt's files stay until they are tidied away."""
         directory = self._directory(claim)
         with contextlib.suppress(NotFound):
-            plan = _load(directory / "plan.json", Plan)
+            plan = self._plans.get(claim) or _load(directory / "plan.json", Plan)
             executor = self._executors.get(plan.executor)
             # without a wall a build can write its own result, and be told about before it has ended
-            if executor and executor.poll(plan) is None:
+            if executor and claim not in self._results and executor.poll(plan) is None:
                 executor.clean(plan)
             if plan.laid:
                 shutil.rmtree(plan.laid, ignore_errors=True)
         (directory / CLEAN).touch()
         self._tools.over(directory / "log")
         self._begun.discard(claim)
+        for kept in (self._plans, self._results):
+            kept.pop(claim, None)
         self.running()
         if self._running is not None:
             self._running.pop(claim, None)
@@ -241,13 +250,15 @@ class NodeWorkshop:
             url = source.url or self._url
             self._sources.fetch(url, source.commit, source.ref)
             needs += self._sources.checkout(url, source.commit, target, submodules=job.source.submodules)
-        bring(self._homes(), workspace, attempt.inputs)
-        cwd = (workspace / job.directory).resolve()
-        if not cwd.is_relative_to(workspace.resolve()):
+        if attempt.inputs:
+            bring(self._homes(), workspace, attempt.inputs)
+        real = workspace.resolve()
+        cwd = real if job.directory == "." else (workspace / job.directory).resolve()
+        if not cwd.is_relative_to(real):
             raise Errored(f"directory {job.directory!r} leads out of the workspace")
         room = self._room(directory, attempt, workspace)
         if room.builder:
-            cwd = Path(room.workspace) / cwd.relative_to(workspace.resolve())
+            cwd = Path(room.workspace) / cwd.relative_to(real)
         env = self._tools.environment(
             request=request, build=attempt.build, claim=attempt.claim, directory=cwd, room=room, node=self._node
         )
@@ -321,6 +332,7 @@ class NodeWorkshop:
 
     def _keep(self, directory: Path, result: Result) -> Result:
         _save(directory / "result.json", result)
+        self._results[result.claim] = result
         return result
 
 
@@ -378,15 +390,17 @@ def _size(path: Path) -> int:
 def _save(path: Path, value: msgspec.Struct) -> None:
     """Whole or not there for whoever looks. Not synced: what must outlive a power cut is in the journal, and nothing
     of an attempt runs any more after one; a file that it cut off is as good as none."""
-    scratch = path.with_suffix(".new")
-    scratch.write_bytes(msgspec.json.encode(value))
-    scratch.rename(path)
+    scratch = f"{str(path).removesuffix('.json')}.new"
+    with open(scratch, "wb") as file:
+        file.write(msgspec.json.encode(value))
+    os.rename(scratch, path)
 
 
 def _kept(path: Path, kind: type[T]) -> T | None:
     """What was saved; None if nothing was, or not all of it."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        with open(path, "rb", buffering=0) as file:
+            return msgspec.json.decode(file.read(), type=kind)
     except (FileNotFoundError, msgspec.DecodeError):
         return None
 
