@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import random
-import secrets
 import sys
 import time
 from pathlib import Path
@@ -41,7 +40,7 @@ class SystemEntropy:
 
     def nonce(self) -> str:
         """128 random bits as 32 hex digits."""
-        return secrets.token_hex(16)
+        return os.urandom(16).hex()
 
     def build_id(self) -> str:
         """A new UUIDv7."""

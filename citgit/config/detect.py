@@ -10,10 +10,11 @@ from citgit.config.detect_c import c_proposals
 from citgit.config.detect_python import python_proposals
 from citgit.config.proposal import Proposal, Tree, render_cit_toml, shell
 from citgit.model.names import is_name
+from citgit.model.pattern import pattern
 
 __all__ = ["Proposal", "detect", "other_ci", "render_cit_toml"]
 
-_OTHER_CI = re.compile(
+_OTHER_CI = pattern(
     r"\.github/workflows/[^/]+\.ya?ml|\.gitlab-ci\.yml|Jenkinsfile|\.travis\.yml|\.circleci/config\.yml"
     r"|\.builds/[^/]+\.yml|\.build\.yml|appveyor\.yml|\.appveyor\.yml|azure-pipelines\.yml|\.drone\.yml"
     r"|\.woodpecker\.ya?ml|\.cirrus\.yml"

@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterator
 
 from citgit.config.proposal import Proposal, Tree, shell
+from citgit.model.pattern import pattern
 
 _MAKEFILES = ("GNUmakefile", "makefile", "Makefile")  # in the order in which make looks for them
-_TARGET = re.compile(r"^([A-Za-z0-9_.-][A-Za-z0-9_. -]*?)\s*::?(?!=)", re.MULTILINE)
+_TARGET = pattern(r"^([A-Za-z0-9_.-][A-Za-z0-9_. -]*?)\s*::?(?!=)", re.MULTILINE)
 _WANTED = ("check", "test", "tests")
 
 

@@ -8,7 +8,6 @@ is named after. An entry is defined in one place: defined twice is a fault that 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,9 +18,10 @@ from citgit.config.faults import Fault, Place, found_text, key_text
 from citgit.config.lines import Path, key_lines
 from citgit.errors import UsageError
 from citgit.model.names import is_name
+from citgit.model.pattern import pattern
 
 MAX_BYTES = 2**20
-_SPLIT = re.compile(r"(?:\.cit/)?(jobs|agents|people)/([^/]+)\.toml")
+_SPLIT = pattern(r"(?:\.cit/)?(jobs|agents|people)/([^/]+)\.toml")
 
 
 @dataclass(frozen=True, slots=True)

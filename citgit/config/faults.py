@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from citgit.config.lines import Path
 from citgit.errors import BadConfig
+from citgit.model.pattern import pattern
 
-_BARE = re.compile(r"[A-Za-z0-9_-]{1,80}")
+_BARE = pattern(r"[A-Za-z0-9_-]{1,80}")
 _SHOWN = 60
 
 
@@ -70,6 +69,8 @@ def meant(word: object, allowed: Iterable[str]) -> str:
     """`; did you mean 'x'?` if one of `allowed` is close to `word`, else nothing."""
     if not isinstance(word, str):
         return ""
+    import difflib
+
     close = difflib.get_close_matches(word[:80].lower(), list(allowed), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 

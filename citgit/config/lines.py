@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from citgit.errors import UsageError
+from citgit.model.pattern import pattern
 
 Path = tuple[str | int, ...]
 """The way to a value: keys of tables, indexes of arrays."""
@@ -15,18 +16,18 @@ Path = tuple[str | int, ...]
 MAX_DEPTH = 32
 """Deeper nesting is refused: no key of ours needs it, and the table of positions stays small."""
 
-_BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
-_SPACE = re.compile(r"[ \t]*")
-_BARE = re.compile(r"[A-Za-z0-9_-]+")
-_SCALAR = re.compile(r"[^,\]}#\r\n]+")
-_STRING = re.compile(
+_BLANK = pattern(r"(?:[ \t\r\n]|#[^\n]*)*")
+_SPACE = pattern(r"[ \t]*")
+_BARE = pattern(r"[A-Za-z0-9_-]+")
+_SCALAR = pattern(r"[^,\]}#\r\n]+")
+_STRING = pattern(
     r'"""(?:[^\\]|\\.)*?"{3,5}(?!")'
     r"|'''.*?'{3,5}(?!')"
     r'|"(?:[^"\\\n]|\\.)*"'
     r"|'[^'\n]*'",
     re.DOTALL,
 )
-_ESCAPE = re.compile(r"\\(u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|x[0-9A-Fa-f]{2}|.)")
+_ESCAPE = pattern(r"\\(u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|x[0-9A-Fa-f]{2}|.)")
 _ESCAPED = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", "e": "\x1b", '"': '"', "\\": "\\"}
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
+
+from citgit.model.pattern import pattern
 
 _CURVES = {"nistp256": 65, "nistp384": 97, "nistp521": 133}
 _RSA_BITS = 2048
-_LINE = re.compile(r"(\S+) ([A-Za-z0-9+/=]+)(?: [^\r\n]*)?")
+_LINE = pattern(r"(\S+) ([A-Za-z0-9+/=]+)(?: [^\r\n]*)?")
 ALLOWED = "an OpenSSH public key of type ssh-ed25519, ecdsa-sha2-nistp256, -nistp384, -nistp521 or ssh-rsa"
 
 

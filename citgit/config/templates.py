@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 
 from citgit.model.job import Value
+from citgit.model.pattern import pattern
 
-_FIELD = re.compile(r"\{((?:matrix|parameter)\.[^{}\s]*)\}")
+_FIELD = pattern(r"\{((?:matrix|parameter)\.[^{}\s]*)\}")
 
 
 def fields(text: str) -> Iterator[str]:

@@ -13,14 +13,15 @@ from cronsim import CronSim, CronSimError
 
 from citgit.config.faults import found_text, meant
 from citgit.model.names import is_name
+from citgit.model.pattern import pattern
 
-_TOOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*( (>=|>|==|<=|<) [0-9][0-9A-Za-z.+~-]*)?")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=:+-]{0,62}")
-_HELPER = re.compile(r"[A-Za-z0-9+.-]+::")
-_SECRET = re.compile(r"[a-z+]+://[^/@\s]*:[^/@\s]*@", re.IGNORECASE)
-_AGE = re.compile(r"age1[02-9ac-hj-np-z]{58}")
-_BAD_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(/|$)|^[-/.]|[/.]$")
+_TOOL = pattern(r"[A-Za-z0-9][A-Za-z0-9+._-]*( (>=|>|==|<=|<) [0-9][0-9A-Za-z.+~-]*)?")
+_VARIABLE = pattern(r"[A-Za-z_][A-Za-z0-9_]*")
+_LABEL = pattern(r"[A-Za-z0-9][A-Za-z0-9._=:+-]{0,62}")
+_HELPER = pattern(r"[A-Za-z0-9+.-]+::")
+_SECRET = pattern(r"[a-z+]+://[^/@\s]*:[^/@\s]*@", re.IGNORECASE)
+_AGE = pattern(r"age1[02-9ac-hj-np-z]{58}")
+_BAD_REF = pattern(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(/|$)|^[-/.]|[/.]$")
 
 
 def name_fault(word: str) -> str:

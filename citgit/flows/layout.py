@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from citgit.errors import BadRecord, NotFound, Refused
@@ -13,12 +12,13 @@ from citgit.flows.state import State
 from citgit.interfaces import Entry, Oid
 from citgit.model.build import Build, Link
 from citgit.model.names import Place, is_build_id
+from citgit.model.pattern import pattern
 from citgit.records import commit as commits
 from citgit.rules.folding import MOST_PARENTS
 from citgit.rules.ids import day_of, month_of
 from citgit.rules.judge import promises_of
 
-_SUBJECT = re.compile(r"archive: [0-9]+ builds of [a-z0-9._-]+ in [0-9-]{7}\n\n")
+_SUBJECT = pattern(r"archive: [0-9]+ builds of [a-z0-9._-]+ in [0-9-]{7}\n\n")
 
 
 def archive_commits(state: State, tip: Oid, until: Oid | None = None) -> Iterator[tuple[Link, Oid | None]]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -23,10 +22,11 @@ from citgit.git.refs import RefFiles
 from citgit.git.remote import GitRemote
 from citgit.interfaces import EMPTY_TREE, Answer, Entry, Objects, Oid, Pushed, Update
 from citgit.model.names import is_oid
+from citgit.model.pattern import pattern
 
 _HOOKS = ("pre-receive", "update", "post-receive", "post-update", "reference-transaction", "proc-receive")
 # Words in a git config that may change what a push does, or where things are; git itself is then asked what it means.
-_TELLING = re.compile(
+_TELLING = pattern(
     rb"(?i)hookspath|refstorage|objectformat|sharedrepository|hiderefs|logallrefupdates\s*=\s*always|include"
     rb"|procreceiverefs|maxinputsize|fsckobjects|worktreeconfig|denydeletes(?!\s*=\s*(false|no|off|0)\b)"
 )
@@ -34,7 +34,7 @@ _ASKED = (
     r"^(core\.(hookspath|sharedrepository|logallrefupdates)|extensions\..*|(receive|transfer)\.(hiderefs|fsckobjects)"
     r"|receive\.(procreceiverefs|maxinputsize|denydeletes))$"
 )
-_HARMLESS = re.compile(
+_HARMLESS = pattern(
     r"core\.sharedrepository\n(umask|false|0|no)|core\.logallrefupdates\n(true|false|yes|no|1|0)"
     r"|extensions\.objectformat\nsha1|extensions\.refstorage\nfiles|[a-z.]+\n(false|no|off|0)"
 )

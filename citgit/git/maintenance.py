@@ -10,13 +10,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from citgit.git.objects import common_dir
 from citgit.git.program import must, run
+from citgit.model.pattern import pattern
 
 LOOSE = 500
 PACKS = 20
@@ -24,7 +24,7 @@ REFS = 500
 """A repository is worth the work from so many loose objects, packs, or refs that have a file of their own."""
 
 _HOURS = 3600.0
-_FOLDER = re.compile(r"[0-9a-f]{2}")
+_FOLDER = pattern(r"[0-9a-f]{2}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from tempfile import mkstemp
 
 from citgit.errors import Bug, Errored, NodeFull
 from citgit.git.pack import pack
@@ -233,7 +232,8 @@ def sync_folder(folder: str | Path) -> None:
 def _scratch(folder: str) -> tuple[int, str]:
     for _ in range(10):
         with contextlib.suppress(FileNotFoundError):
-            return mkstemp(prefix="tmp_obj_", dir=folder)
+            path = f"{folder}/tmp_obj_{os.urandom(6).hex()}"
+            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), path
         # a `git gc` removes folders that have become empty
         with contextlib.suppress(FileExistsError):
             os.mkdir(folder)

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from citgit.interfaces import Objects, Oid
+from citgit.model.pattern import pattern
 
 _MOST_FILES = 300
 _MOST_BYTES = 4 << 20
 # No name that a file system may fold into `.git`, and none that means something to git itself.
-_NAME = re.compile(r"\.?[A-Za-z0-9_][A-Za-z0-9_.+=@,-]*")
-_SPECIAL = re.compile(r"(?i)\.git($|attributes|modules)|.*[.]lock")
+_NAME = pattern(r"\.?[A-Za-z0-9_][A-Za-z0-9_.+=@,-]*")
+_SPECIAL = pattern(r"(?i)\.git($|attributes|modules)|.*[.]lock")
 _FILE, _PROGRAM, _LINK, _FOLDER = 0o100644, 0o100755, 0o120000, 0o040000
 
 CONFIG = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = false\n\tlogallrefupdates = true\n"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from citgit.errors import Errored, UsageError
+from citgit.model.pattern import pattern
 
 # How long git may take to end by itself, removing its lock files, once it was told to.
 _GRACE = 5.0
@@ -22,11 +23,11 @@ _GRACE = 5.0
 # What a user (or an administrator) sets to reach hosts: ssh, proxies, certificates, credentials. Everything else
 # that starts with GIT_ is dropped: a hook's GIT_DIR, GIT_INDEX_FILE or GIT_QUARANTINE_PATH would make us work in
 # the wrong repository, and an inherited GIT_CONFIG_PARAMETERS would undo the settings below.
-_NETWORK = re.compile(
+_NETWORK = pattern(
     r"GIT_(SSH|SSH_COMMAND|SSH_VARIANT|ASKPASS|SSL_\w+|PROXY_\w+|HTTP_\w+|CURL_VERBOSE"
     r"|CONFIG_GLOBAL|CONFIG_SYSTEM|CONFIG_NOSYSTEM|CONFIG_COUNT|CONFIG_(KEY|VALUE)_\d+|TRACE\w*)"
 )
-_LOCAL = re.compile(r"GIT_TRACE\w*")
+_LOCAL = pattern(r"GIT_TRACE\w*")
 
 _SETTINGS = (
     "core.hooksPath=/dev/null",  # no hook of this machine runs on our behalf
@@ -41,9 +42,9 @@ _SETTINGS = (
 _LOCAL_SETTINGS = ("core.attributesFile=/dev/null", "core.excludesFile=/dev/null")
 
 _TALKS = frozenset({"fetch", "push", "clone", "ls-remote", "submodule"})
-_URL = re.compile(r"(?i)(?P<scheme>[a-z][a-z0-9+.-]*)://")
+_URL = pattern(r"(?i)(?P<scheme>[a-z][a-z0-9+.-]*)://")
 _SCHEMES = frozenset({"file", "ssh", "git", "http", "https", "git+ssh", "ssh+git"})
-_SECRET = re.compile(r"(?i)(?<=https://)[^/@\s]+@|(?<=http://)[^/@\s]+@|(?<=://)(?P<user>[^/@:\s]*):[^/@\s]*@")
+_SECRET = pattern(r"(?i)(?<=https://)[^/@\s]+@|(?<=http://)[^/@\s]+@|(?<=://)(?P<user>[^/@:\s]*):[^/@\s]*@")
 
 
 @dataclass(frozen=True, slots=True)

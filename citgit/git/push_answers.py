@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 from citgit.git.program import Output
 from citgit.interfaces import Answer, Pushed, Update
+from citgit.model.pattern import pattern
 
 # Words of git 2.39 to 2.51 (send-pack, receive-pack, refs) and of forges. What is not listed stays UNKNOWN:
 # whoever asks then fetches and looks, which is never wrong.
-_STALE = re.compile(
+_STALE = pattern(
     r"stale info|fetch first|non-fast-forward|already exists|needs force|remote ref updated since checkout"
     r"|incorrect old value provided|reference does not exist|but expected|remote ref does not exist"
 )
-_DENIED = re.compile(
+_DENIED = pattern(
     r"(?i)hook declined|prohibited|denied|denying|deny |permission|not allowed|not permitted|funny refname"
     r"|refusing|protected (branch|ref|tag)|is read.only|hidden ref|unauthori[sz]ed|forbidden"
     r"|refname conflict|cannot create '"
 )
-_NO_ACCESS = re.compile(
+_NO_ACCESS = pattern(
     r"(?i)permission denied|access denied|authentication failed|could not read (Username|Password)"
     r"|repository .*not found|returned error: (401|403|404)|HTTP (401|403|404)|host key verification failed"
     r"|not authori[sz]ed|dubious ownership|service not enabled|unable to write to|insufficient permission"
     r"|read-only file ?system|is read-only|transport '.*' not allowed"
 )
 # The host tells the cause beside its report; another ref of the same push may have had another one.
-_CAUSE_ELSEWHERE = re.compile(r"failed to (update ref|delete|write)|cannot lock|unable to lock")
+_CAUSE_ELSEWHERE = pattern(r"failed to (update ref|delete|write)|cannot lock|unable to lock")
 # Names may hold any words, "protected" or "denied" too: what is quoted does not decide.
-_QUOTED = re.compile(r"'[^']*'")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_NOISE = re.compile(
-    r"hint:|To |error: failed to push some refs|Everything up|Please make sure|and the repository exists"
-)
+_QUOTED = pattern(r"'[^']*'")
+_CONTROL = pattern(r"[\x00-\x1f\x7f-\x9f]")
+_NOISE = pattern(r"hint:|To |error: failed to push some refs|Everything up|Please make sure|and the repository exists")
 
 
 def no_access(words: str) -> bool:

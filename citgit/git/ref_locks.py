@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import secrets
 import time
 from pathlib import Path
 
@@ -48,7 +47,7 @@ class Locks:
 
     def scratch(self) -> tuple[int, str]:
         """A new file to be renamed into the repository once it is whole. Raises OSError."""
-        path = f"{self.directory}/new.{secrets.token_hex(8)}"
+        path = f"{self.directory}/new.{os.urandom(8).hex()}"
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), path
 
     def _own_marker(self) -> str:
@@ -58,7 +57,7 @@ class Locks:
             os.close(self._marker[0])
         self.directory.mkdir(exist_ok=True)
         self._sweep()
-        path = f"{self.directory}/alive.{os.getpid()}.{secrets.token_hex(4)}"
+        path = f"{self.directory}/alive.{os.getpid()}.{os.urandom(4).hex()}"
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         fcntl.flock(handle, fcntl.LOCK_EX)
         os.write(handle, _TEXT)

@@ -20,9 +20,10 @@ from citgit.git.objects import sync_folder
 from citgit.git.ref_locks import Locks
 from citgit.interfaces import Answer, Oid, Pushed, Update
 from citgit.model.names import is_oid
+from citgit.model.pattern import pattern
 
-_BAD = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|(^|/)\.|\.lock(/|$)|/$|\.$")
-_LINE = re.compile(rb"^([0-9a-f]{40}) ([^\n]+)$", re.MULTILINE)
+_BAD = pattern(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|(^|/)\.|\.lock(/|$)|/$|\.$")
+_LINE = pattern(rb"^([0-9a-f]{40}) ([^\n]+)$", re.MULTILINE)
 # A file that changed within this time of being read may change again unseen: its times are as coarse as the kernel's.
 _SETTLED_NS = 50_000_000
 _Signature = tuple[int, int, int, int]

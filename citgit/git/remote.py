@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
 import re
-import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +16,7 @@ from citgit.git.program import Output, check_url, failed, must, run, shown
 from citgit.git.push_answers import answers, no_access, one_line
 from citgit.interfaces import Oid, Pushed, Update
 from citgit.model.names import DEFAULT_ROOT, SEEN, Refs, is_oid
+from citgit.model.pattern import pattern
 
 # One push names at most this many refs: the command line has a limit, and some hosts choke on long ones.
 _AT_ONCE = 200
@@ -41,11 +42,9 @@ _FETCH_SETTINGS = (
     "fetch.output=full",
     "fetch.parallel=1",
 )
-_LOST_REF = re.compile(r"^ ! .*?\s(\S+)\s+->\s+\S+\s+\(unable to update local ref\)", re.MULTILINE)
+_LOST_REF = pattern(r"^ ! .*?\s(\S+)\s+->\s+\S+\s+\(unable to update local ref\)", re.MULTILINE)
 # git's own words (the host's start with "remote:"): it found, before sending, that it lacks what it should send.
-_MISSING = re.compile(
-    r"^(fatal: bad object|fatal: Failed to traverse parents|error: src refspec .* any$)", re.MULTILINE
-)
+_MISSING = pattern(r"^(fatal: bad object|fatal: Failed to traverse parents|error: src refspec .* any$)", re.MULTILINE)
 
 
 class GitRemote:
@@ -97,7 +96,7 @@ class GitRemote:
                 raise self._unread(output)
             # git prints a line for each ref that it changed: mostly there is none, and one process less to start
             if not before or before != self._listed[0] or output.status or " -> " in output.stderr:
-                self._listed = secrets.token_bytes(16), self.known()
+                self._listed = os.urandom(16), self.known()
             self._lock.write_bytes(self._listed[0])
             found = self._listed[1]
         whole = tuple(prefix for prefix in prefixes if prefix.endswith("/"))

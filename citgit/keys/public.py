@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from citgit.errors import BadSignature, NotFound, UsageError
 from citgit.keys.wire import Malformed, Reader
+from citgit.model.pattern import pattern
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+:-]*")
+_NAME = pattern(r"[A-Za-z0-9][A-Za-z0-9._@+:-]*")
 
 
 def parse_public_key(text: str) -> tuple[str, bytes]:

@@ -15,6 +15,8 @@ SMALLEST_RSA = 2048
 _CERTIFICATE = "ssh-ed25519-cert-v01@openssh.com "
 _TOKEN = "sk-ssh-ed25519@openssh.com"
 _CURVES = {"ecdsa-sha2-nistp256": "nistp256", "ecdsa-sha2-nistp384": "nistp384", "ecdsa-sha2-nistp521": "nistp521"}
+_KEYS_KEPT = 256
+_ED25519: dict[bytes, Any] = {}
 _HINT = "the record was changed after it was signed, or was not signed by this key"
 
 
@@ -106,7 +108,12 @@ def _ed25519(found: SshSignature, kind: str, data: bytes) -> None:
     reader.end()
     if len(found.blob) != (69 if kind == _TOKEN else 64):
         raise Malformed(f"it has {len(found.blob)} bytes")
-    Ed25519PublicKey.from_public_bytes(point).verify(found.blob[:64], data)
+    public = _ED25519.get(point)
+    if public is None:
+        if len(_ED25519) >= _KEYS_KEPT:
+            _ED25519.clear()
+        public = _ED25519[point] = Ed25519PublicKey.from_public_bytes(point)
+    public.verify(found.blob[:64], data)
 
 
 def _ecdsa(found: SshSignature, kind: str, data: bytes) -> None:

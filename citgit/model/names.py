@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 
 from citgit.errors import BadName
+from citgit.model.pattern import pattern
 
 DEFAULT_ROOT = "refs/cit/"
 SEEN = "refs/cit-seen/"
@@ -18,10 +18,10 @@ SEEN = "refs/cit-seen/"
 HERE = "here"
 """The pool of builds that a person runs on their own machine (`cit run --here`)."""
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
-_MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[78][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-_OID = re.compile(r"[0-9a-f]{40}")
+_NAME = pattern(r"[a-z0-9][a-z0-9._-]{0,62}")
+_MONTH = pattern(r"[0-9]{4}-(0[1-9]|1[0-2])")
+_UUID = pattern(r"[0-9a-f]{8}-[0-9a-f]{4}-[78][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+_OID = pattern(r"[0-9a-f]{40}")
 
 
 def is_name(text: str) -> bool:

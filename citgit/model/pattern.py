@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     pattern = re.compile
 else:
 
-    class pattern:  # noqa: N801: it stands where `re.compile` stood
+    class pattern:
         """As what `re.compile` gives, from the first use on; a fault in it shows then (`tests/model` uses all)."""
 
         def __init__(self, text: str | bytes, flags: int = 0) -> None:

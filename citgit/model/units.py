@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 from msgspec import Meta
 
 from citgit.errors import UsageError
+from citgit.model.pattern import pattern
 
 _SECONDS = {
     "s": 1, "sec": 1, "second": 1, "seconds": 1,
@@ -18,7 +18,7 @@ _SECONDS = {
 }  # fmt: skip
 _BYTES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40,
           "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}  # fmt: skip
-_QUANTITY = re.compile(r"([0-9]{1,12}) ?([A-Za-z]+)")
+_QUANTITY = pattern(r"([0-9]{1,12}) ?([A-Za-z]+)")
 
 
 def _parse(text: str, units: dict[str, int], kind: str, example: str) -> int:

@@ -8,6 +8,7 @@ import re
 from datetime import UTC, datetime
 from urllib.parse import quote
 
+from citgit.model.pattern import pattern
 from citgit.pages.summary import Summary
 
 SYMBOLS = {
@@ -22,7 +23,7 @@ _FORGES = {
     "codeberg.org": ("commit", "src/commit/{}/"), "bitbucket.org": ("commits", "src/{}/"),
     "git.sr.ht": ("commit", "tree/{}/item/"),
 }  # fmt: skip
-_URL = re.compile(
+_URL = pattern(
     r"(?:(?:https|ssh)://(?:[\w.-]+@)?(?P<host>[a-z0-9.-]+)(?::\d+)?/|[\w.-]+@(?P<scp>[a-z0-9.-]+):)"
     r"(?P<path>[\w./~-]+?)(?:\.git)?/?"
 )

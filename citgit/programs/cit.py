@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import os
 import re
-import shutil
 import sys
 from collections.abc import Sequence
 
@@ -58,8 +56,12 @@ class Verbs(click.Group):
         if name in VERBS:
             command: click.Command = importlib.import_module(f"citgit.programs.{VERBS[name][0]}").command
             return command
+        import shutil
+
         found = shutil.which(f"cit-{name}") if "/" not in name else None
         if found is None and not ctx.resilient_parsing:
+            import difflib
+
             near = difflib.get_close_matches(name, VERBS, n=1, cutoff=0.5)
             hint = f"did you mean 'cit {near[0]}'?" if near else "'cit --help' lists them"
             raise UsageError(f"no verb {name[:80]!r}", hint=hint)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Callable, Iterator
 
 from citgit.errors import NotFound, NotYet
@@ -13,12 +12,13 @@ from citgit.flows.history import LOOK, Search
 from citgit.flows.private import is_hidden, reveal, reveal_granted
 from citgit.model.build import Build
 from citgit.model.names import is_build_id
+from citgit.model.pattern import pattern
 from citgit.records.folded import Folded
 from citgit.wiring.checkout import commit_at
 from citgit.wiring.clone import Clone
 
-_PART = re.compile(r"[0-9a-f-]{4,36}")
-_COMMIT = re.compile(r"[0-9a-f]{7,40}")
+_PART = pattern(r"[0-9a-f-]{4,36}")
+_COMMIT = pattern(r"[0-9a-f]{7,40}")
 
 NAMES = 200_000
 """Archived ids that are looked at for a part of one."""

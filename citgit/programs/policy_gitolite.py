@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import click
 
 from citgit.errors import UsageError
 from citgit.flows.policies import fetch_policies
+from citgit.model.pattern import pattern
 from citgit.model.policy import PolicyView
 from citgit.rules.authority import live_keys
 from citgit.rules.gitolite import gitolite_rules
 from citgit.wiring.clone import open_clone
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@/+-]*")
+_NAME = pattern(r"[A-Za-z0-9][A-Za-z0-9._@/+-]*")
 
 
 @click.command("gitolite", epilog="Example: cit policy gitolite project --keys keydir >conf/project.conf")

@@ -80,12 +80,15 @@ def _is_plain(value: Any, depth: int) -> bool:
         return bool(value.isascii())
     if kind is int:
         return bool(-_LIMIT <= value <= _LIMIT)
-    if kind is dict:
-        return depth < _DEEPEST and all(
-            type(key) is str and key.isascii() and _is_plain(item, depth + 1) for key, item in value.items()
-        )
-    if kind is list or kind is tuple:
-        return depth < _DEEPEST and all(_is_plain(item, depth + 1) for item in value)
+    if kind is dict or kind is list or kind is tuple:
+        if depth >= _DEEPEST:
+            return False
+        items = value.values() if kind is dict else value
+        for item in items:
+            # most are strings: each is spared a call
+            if not (item.isascii() if type(item) is str else _is_plain(item, depth + 1)):
+                return False
+        return kind is not dict or all(type(key) is str and key.isascii() for key in value)
     return value is None or kind is bool
 
 

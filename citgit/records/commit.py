@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 
 from citgit.errors import BadRecord
+from citgit.model.pattern import pattern
 
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
-_HEADER = re.compile(
+_HEADER = pattern(
     rb"tree ([0-9a-f]{40})\n"
     rb"((?:parent [0-9a-f]{40}\n)*)"
     rb"author ([^<>\n\0]{1,200}) <([^<>\n\0]{0,200})> ([0-9]{1,12}) \+0000\n"

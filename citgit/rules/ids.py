@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
@@ -109,4 +108,5 @@ def _uuid8(time_ms: int, digest: str) -> str:
     bits = (min(max(time_ms, 0), _MAX_TIME) << 80) | (int(digest, 16) >> (256 - 80))
     bits = bits & ~(0xF << 76) | (0x8 << 76)
     bits = bits & ~(0x3 << 62) | (0x2 << 62)
-    return str(UUID(int=bits))
+    text = f"{bits:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

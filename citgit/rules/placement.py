@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 from citgit.model.job import Job, Requires
+from citgit.model.pattern import pattern
 from citgit.model.record import Advert, Decision
 from citgit.model.units import rounded_size, size_text
 
-_TOOL = re.compile(r"([^\s<>=]+)(?:\s*(>=|<=|==|>|<)\s*([0-9][0-9A-Za-z.]*))?")
+_TOOL = pattern(r"([^\s<>=]+)(?:\s*(>=|<=|==|>|<)\s*([0-9][0-9A-Za-z.]*))?")
 
 
 def decide(job: Job, advert: Advert, *, agent: str, on: str = "", free: int | None = None) -> list[Decision]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_URL = re.compile(r"(?i)(?:ssh|git\+ssh|ssh\+git)://(?P<host>[^/\s]+)(?P<path>/.+)")
-_HOST = re.compile(r"(?P<name>(?:[^@\[\]:]+@)?(?:\[[0-9A-Fa-f:.%\w]+\]|[^@\[\]:]+))(?::(?P<port>[0-9]{1,5}))?")
-_SCP = re.compile(r"(?P<name>(?:[^@/\[\]:]+@)?[^@/\[\]:]+):(?!//)(?P<path>.+)")
+from citgit.model.pattern import pattern
+
+_URL = pattern(r"(?i)(?:ssh|git\+ssh|ssh\+git)://(?P<host>[^/\s]+)(?P<path>/.+)")
+_HOST = pattern(r"(?P<name>(?:[^@\[\]:]+@)?(?:\[[0-9A-Fa-f:.%\w]+\]|[^@\[\]:]+))(?::(?P<port>[0-9]{1,5}))?")
+_SCP = pattern(r"(?P<name>(?:[^@/\[\]:]+@)?[^@/\[\]:]+):(?!//)(?P<path>.+)")
 
 
 @dataclass(frozen=True, slots=True)

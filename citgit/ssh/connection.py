@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import shlex
 import shutil
 import socket
@@ -19,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from citgit.model.pattern import pattern
 from citgit.ssh.address import Address
 
 _PERSIST = 60
@@ -37,7 +37,7 @@ _STUCK = 3.0
 # A socket's path holds about 100 bytes, of which ssh wants 17 for a temporary name; a name with other characters
 # would have to be quoted for ssh's own parser.
 _LONGEST = 85
-_PLAIN = re.compile(r"[A-Za-z0-9/_.+-]+")
+_PLAIN = pattern(r"[A-Za-z0-9/_.+-]+")
 
 
 @dataclass(frozen=True, slots=True)

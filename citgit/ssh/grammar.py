@@ -13,6 +13,7 @@ from enum import Enum
 from pathlib import Path
 
 from citgit.errors import Refused
+from citgit.model.pattern import pattern
 
 
 class Verb(Enum):
@@ -27,13 +28,11 @@ READS = frozenset({Verb.STATE, Verb.UPLOAD})
 """What a key may ask for that may only read."""
 
 # As git writes it: one argument in single quotes. None of the characters that would need more are allowed.
-_COMMAND = re.compile(
-    r"(?P<verb>[a-z][a-z-]*(?: [a-z][a-z-]*)?) '(?P<repository>[^'\\!\x00-\x1f\x7f]{1,4096})'", re.ASCII
-)
+_COMMAND = pattern(r"(?P<verb>[a-z][a-z-]*(?: [a-z][a-z-]*)?) '(?P<repository>[^'\\!\x00-\x1f\x7f]{1,4096})'", re.ASCII)
 _SPELLINGS = {verb.value: verb for verb in Verb} | {"git upload-pack": Verb.UPLOAD, "git receive-pack": Verb.RECEIVE}
 
 
-_CLAIM = re.compile(r"[0-9a-f]{40}", re.ASCII)
+_CLAIM = pattern(r"[0-9a-f]{40}", re.ASCII)
 
 NODE_VERBS: Mapping[str, tuple[re.Pattern[str], ...]] = {
     "stats": (),
@@ -44,7 +43,7 @@ NODE_VERBS: Mapping[str, tuple[re.Pattern[str], ...]] = {
 is told on its stdin, in frames."""
 
 # No quotes, so that nobody has to take any away.
-_NODE = re.compile(r"cit-serve (?P<verb>[a-z]{1,16})(?P<words>(?: [0-9a-z-]{1,64}){0,4})", re.ASCII)
+_NODE = pattern(r"cit-serve (?P<verb>[a-z]{1,16})(?P<words>(?: [0-9a-z-]{1,64}){0,4})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

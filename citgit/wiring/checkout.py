@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from citgit.errors import NotFound, UsageError
 from citgit.git.program import must, run, shown
@@ -80,6 +79,8 @@ def commit_aside(
     """
     if not run(["show-ref", "--verify", "--quiet", f"refs/heads/{branch}"], git_dir=git_dir).status:
         raise UsageError(f"there is a branch {branch!r} already", hint=f"git branch -D {branch}, or name another")
+    from tempfile import TemporaryDirectory
+
     with TemporaryDirectory(prefix="cit-index-") as folder:
         env = {"GIT_INDEX_FILE": str(Path(folder, "index"))}
         must(["read-tree", base], git_dir=git_dir, env=env, doing=f"read {base[:12]}")

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import shutil
 import sys
-import tempfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -122,6 +120,9 @@ def own_store(home: Path) -> Path:
     store = home / "state.git"
     if not (store / "HEAD").exists():
         # whole under its name or absent: a power cut in the middle must not leave what git cannot read
+        import shutil
+        import tempfile
+
         fresh = Path(tempfile.mkdtemp(prefix=".state-", dir=home))
         init_bare(fresh, state_only=True)
         sync_tree(fresh)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import pwd
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from citgit.git.program import become
+from citgit.model.pattern import pattern
 from citgit.ssh.grammar import READS as READS
 from citgit.ssh.grammar import Command as Command
 from citgit.ssh.grammar import NodeCommand as NodeCommand
@@ -17,7 +17,7 @@ from citgit.ssh.grammar import parse as parse
 from citgit.ssh.grammar import parse_node as parse_node
 from citgit.ssh.grammar import spellings as spellings
 
-_PROTOCOL = re.compile(r"version=[0-2]")
+_PROTOCOL = pattern(r"version=[0-2]")
 
 
 def home() -> Path:
