@@ -23,7 +23,7 @@ from citgit.model.names import Refs, is_build_id, is_oid
 from citgit.model.record import Result
 from citgit.wiring.clone import client_state, setting, state_dir
 from citgit.workspaces.home import About, described
-from citgit.workspaces.workshop import CLEAN, Attempt
+from citgit.workspaces.kept import CLEAN, Attempt
 
 FRESH_S = 60.0
 """For how long what a worker remembers of the policy does; one that lives looks much more often."""

@@ -23,7 +23,7 @@ from citgit.nodes.settings import AgentFiles, agent_files, installed, read_setti
 from citgit.wiring.clone import config_dir, data_dir, own_store, set_setting, setting, state_dir
 from citgit.wiring.keys import age_key, ensure_key
 from citgit.wiring.worker import worker_home
-from citgit.workspaces.workshop import drain, drained, unfinished
+from citgit.workspaces.kept import drain, drained, unfinished
 
 __all__ = ["Settings", "files_of", "installed_agents", "read_settings", "supervisor"]
 

@@ -17,7 +17,7 @@ from citgit.logs.pack import is_due, pack_log
 from citgit.model.names import is_oid
 from citgit.model.record import FirstError
 from citgit.wiring.clone import config_dir
-from citgit.workspaces.workshop import CLEAN
+from citgit.workspaces.kept import CLEAN
 
 _LOCK = ".packing"
 _AT_ONCE = 2

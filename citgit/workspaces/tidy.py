@@ -18,7 +18,7 @@ import msgspec
 
 from citgit.model.names import is_oid
 from citgit.model.units import size_text
-from citgit.workspaces.workshop import CLEAN, Attempt
+from citgit.workspaces.kept import CLEAN, Attempt
 
 DAY = 86_400
 GRACE = 3_600

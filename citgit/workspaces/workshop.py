@@ -8,12 +8,10 @@ HOME/by-name/<job>@<branch>  a link to the newest workspace of the job, for peop
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
@@ -36,25 +34,9 @@ from citgit.model.record import (
 )  # fmt: skip
 from citgit.rules.build_key import build_key
 from citgit.workspaces.inputs import bring, find
+from citgit.workspaces.kept import CLEAN, Attempt, drained, kept, load, save, unfinished
 from citgit.workspaces.node import advert
 from citgit.workspaces.reserve import Reserve
-
-T = TypeVar("T")
-
-CLEAN = ".finished"
-_DRAINED = "drained"
-
-
-class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """attempt.json: what the attempt is for, and what came from upstream; `error`: why the command never started."""
-
-    build: str
-    claim: str
-    request: Request
-    number: int
-    own: bool = False
-    inputs: tuple[Input, ...] = ()
-    error: str = ""
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,10 +103,10 @@ class NodeWorkshop:
         directory = self._directory(claim)
         if claim not in self._begun:
             directory.mkdir(mode=0o700, exist_ok=True)
-            attempt = _kept(directory / "attempt.json", Attempt)
+            attempt = kept(directory / "attempt.json", Attempt)
             if attempt is None:
                 attempt = Attempt(build=build, claim=claim, request=request, number=claimed.attempt, own=own)
-                _save(directory / "attempt.json", attempt)
+                save(directory / "attempt.json", attempt)
             self.running()
             if self._running is not None:
                 self._running[claim] = attempt.build
@@ -133,21 +115,21 @@ class NodeWorkshop:
 
     def _begin(self, directory: Path, attempt: Attempt, inputs: Callable[[], Sequence[Input]]) -> None:
         try:
-            if not attempt.error and _kept(directory / "result.json", Result) is None:
+            if not attempt.error and kept(directory / "result.json", Result) is None:
                 self._plan_and_start(directory, attempt, inputs)
         except CitError as error:
             self._plans.pop(attempt.claim, None)
-            _save(directory / "attempt.json", msgspec.structs.replace(attempt, error=error.message))
+            save(directory / "attempt.json", msgspec.structs.replace(attempt, error=error.message))
         self._begun.add(attempt.claim)
 
     def _plan_and_start(self, directory: Path, attempt: Attempt, inputs: Callable[[], Sequence[Input]]) -> None:
-        plan = _kept(directory / "plan.json", Plan)
+        plan = kept(directory / "plan.json", Plan)
         if plan is None:
             if brought := tuple(inputs()):
                 attempt = msgspec.structs.replace(attempt, inputs=brought)
-                _save(directory / "attempt.json", attempt)
+                save(directory / "attempt.json", attempt)
             plan = self._plan(directory, attempt)
-            _save(directory / "plan.json", plan)
+            save(directory / "plan.json", plan)
         self._plans[attempt.claim] = plan
         if plan.executor in self._executors:
             self._executors[plan.executor].start(plan)
@@ -164,15 +146,15 @@ class NodeWorkshop:
     def poll(self, claim: Oid) -> Result | None:
         """None while the attempt runs, or waits to be started; its result, kept on disk, once it has ended."""
         directory = self._directory(claim)
-        if result := self._results.get(claim) or _kept(directory / "result.json", Result):
+        if result := self._results.get(claim) or kept(directory / "result.json", Result):
             return result
         if claim not in self._plans:
-            attempt = _load(directory / "attempt.json", Attempt)
+            attempt = load(directory / "attempt.json", Attempt)
             if attempt.error:
                 return self._keep(directory, Result(claim=claim, outcome=Outcome.ERRORED, reason=attempt.error))
             if not (directory / "plan.json").exists():
                 return None
-            self._plans[claim] = _load(directory / "plan.json", Plan)
+            self._plans[claim] = load(directory / "plan.json", Plan)
         plan = self._plans[claim]
         executor = self._executors.get(plan.executor)
         if executor is None:
@@ -183,19 +165,19 @@ class NodeWorkshop:
             # the worker before this one died before it started the command: `start` does, if it is still wanted
             return None
         executor.clean(plan)
-        attempt = _load(directory / "attempt.json", Attempt)
+        attempt = load(directory / "attempt.json", Attempt)
         return self._keep(directory, self._result(directory, attempt, plan, ended))
 
     def stop(self, claim: Oid, why: str) -> None:
         """Makes an attempt end."""
         directory = self._directory(claim)
         with contextlib.suppress(NotFound):
-            attempt = _load(directory / "attempt.json", Attempt)
+            attempt = load(directory / "attempt.json", Attempt)
             self._begun.add(claim)
             if not (directory / "plan.json").exists():
-                _save(directory / "attempt.json", msgspec.structs.replace(attempt, error=f"stopped: {why}"))
+                save(directory / "attempt.json", msgspec.structs.replace(attempt, error=f"stopped: {why}"))
                 return
-            plan = _load(directory / "plan.json", Plan)
+            plan = load(directory / "plan.json", Plan)
             self._executors[plan.executor].stop(plan, why)
 
     def descriptors(self) -> list[int]:
@@ -212,7 +194,7 @@ class NodeWorkshop:
         """The result is published: the attempt's files stay until they are tidied away."""
         directory = self._directory(claim)
         with contextlib.suppress(NotFound):
-            plan = self._plans.get(claim) or _load(directory / "plan.json", Plan)
+            plan = self._plans.get(claim) or load(directory / "plan.json", Plan)
             executor = self._executors.get(plan.executor)
             # without a wall a build can write its own result, and be told about before it has ended
             if executor and claim not in self._results and executor.poll(plan) is None:
@@ -222,8 +204,8 @@ class NodeWorkshop:
         (directory / CLEAN).touch()
         self._tools.over(directory / "log")
         self._begun.discard(claim)
-        for kept in (self._plans, self._results):
-            kept.pop(claim, None)
+        for known in (self._plans, self._results):
+            known.pop(claim, None)
         self.running()
         if self._running is not None:
             self._running.pop(claim, None)
@@ -331,35 +313,9 @@ class NodeWorkshop:
         )  # fmt: skip
 
     def _keep(self, directory: Path, result: Result) -> Result:
-        _save(directory / "result.json", result)
+        save(directory / "result.json", result)
         self._results[result.claim] = result
         return result
-
-
-def drained(home: Path) -> str:
-    """Why nothing new may start here by the word of whoever owns the node; "" if it may."""
-    try:
-        return f"drained: {(home / _DRAINED).read_text().strip()[:200]}"
-    except OSError:
-        return ""
-
-
-def unfinished(home: Path) -> dict[Oid, str]:
-    """The attempts below `home` whose results are not published: claim to build id."""
-    found: dict[Oid, str] = {}
-    for directory in sorted((home / "attempts").glob("*")):
-        if is_oid(directory.name) and not (directory / CLEAN).exists():
-            with contextlib.suppress(NotFound):
-                found[directory.name] = _load(directory / "attempt.json", Attempt).build
-    return found
-
-
-def drain(home: Path, why: str) -> None:
-    """Lets nothing new start here from now on; "" for `why` lets it again."""
-    if why:
-        (home / _DRAINED).write_text(f"{why}\n")
-    else:
-        (home / _DRAINED).unlink(missing_ok=True)
 
 
 def _outcome(ended: Ended, plan: Plan) -> tuple[Outcome, str]:
@@ -385,28 +341,3 @@ def _below(error: FirstError | None, workspace: str) -> FirstError | None:
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
-
-
-def _save(path: Path, value: msgspec.Struct) -> None:
-    """Whole or not there for whoever looks. Not synced: what must outlive a power cut is in the journal, and nothing
-    of an attempt runs any more after one; a file that it cut off is as good as none."""
-    scratch = f"{str(path).removesuffix('.json')}.new"
-    with open(scratch, "wb") as file:
-        file.write(msgspec.json.encode(value))
-    os.rename(scratch, path)
-
-
-def _kept(path: Path, kind: type[T]) -> T | None:
-    """What was saved; None if nothing was, or not all of it."""
-    try:
-        with open(path, "rb", buffering=0) as file:
-            return msgspec.json.decode(file.read(), type=kind)
-    except (FileNotFoundError, msgspec.DecodeError):
-        return None
-
-
-def _load(path: Path, kind: type[T]) -> T:
-    found = _kept(path, kind)
-    if found is None:
-        raise NotFound(f"cannot read {str(path)!r}: it is not there, or not whole")
-    return found

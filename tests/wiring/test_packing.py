@@ -10,7 +10,7 @@ import pytest
 from citgit.logs.capture import Capture
 from citgit.model.record import Exit
 from citgit.wiring.packing import Packing, unpacked
-from citgit.workspaces.workshop import CLEAN
+from citgit.workspaces.kept import CLEAN
 
 
 def attempt(home: Path, claim: str, size: int, *, finished: bool = True) -> Path:

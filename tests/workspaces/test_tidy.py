@@ -15,8 +15,8 @@ import pytest
 from citgit.model.job import Job, Keep
 from citgit.model.record import Cause, Config, PinnedSource, Request
 from citgit.programs.cit import main
+from citgit.workspaces.kept import CLEAN, Attempt
 from citgit.workspaces.tidy import DAY, dangling, leftovers, remove
-from citgit.workspaces.workshop import CLEAN, Attempt
 
 NOW = 1_800_000_000
 
