@@ -61,6 +61,16 @@ class Signer(Protocol):
         """The armored SSHSIG over `payload` in the namespace `git`. Raises BadSignature if the key cannot sign."""
 
 
+class AttemptKeys(Protocol):
+    """Keys that sign the records of one attempt each, made and kept on the node."""
+
+    def make(self) -> str:
+        """A new one, for a claim to name; its public half. Raises BadSignature."""
+
+    def signer(self, public_key: str) -> Signer | None:
+        """Who signs with that key; None if it is not here."""
+
+
 class Verifier(Protocol):
     """Checks SSHSIGs."""
 

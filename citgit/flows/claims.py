@@ -150,6 +150,7 @@ def draft_claim(
         attempt=build.claims + 1,
         boot=boot,
         node=node,
+        attempt_key=actor.keys.make() if actor.keys else "",
         takeover=takeover,
         upstream=finals or {},
         why=tuple(decisions),

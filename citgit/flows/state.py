@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from citgit.errors import Refused, Unsupported
 from citgit.flows.answers import Judged
-from citgit.interfaces import Clock, Entropy, Journal, Objects, Oid, Remote, Signer, Tips, Vault, Verifier
+from citgit.interfaces import AttemptKeys, Clock, Entropy, Journal, Objects, Oid, Remote, Signer, Tips, Vault, Verifier
 from citgit.model.build import Link
 from citgit.model.names import Kind, Refs
 from citgit.model.policy import PolicyChain
@@ -15,11 +15,12 @@ from citgit.model.policy import PolicyChain
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """Who writes records: the name ("person:anna", "agent:lab1") and the key."""
+    """Who writes records: the name ("person:anna", "agent:lab1") and the key; `keys` makes one for each attempt."""
 
     name: str
     signer: Signer
     journal: Journal
+    keys: AttemptKeys | None = None
 
 
 class NoVault:

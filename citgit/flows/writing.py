@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from citgit.errors import CitError, Refused, RemoteAway, TryAgain
 from citgit.flows.chains import descends, read_link
@@ -12,7 +12,7 @@ from citgit.flows.state import Actor, Snapshot, State
 from citgit.interfaces import Answer, Entrusted, Journal, Oid, Pushed, Update
 from citgit.model.build import Build, Link
 from citgit.model.names import Kind
-from citgit.model.record import Body, Claim, RecordType, Seen
+from citgit.model.record import Body, Claim, Progress, RecordType, Result, Seen
 from citgit.records import commit as commits
 from citgit.records.envelope import Parent, compose, parent_of, read_record
 from citgit.records.registry import BY_BODY
@@ -74,7 +74,15 @@ def draft(state: State, actor: Actor, snapshot: Snapshot, build: Build, body: Bo
     if build.broken or build.unsupported:
         raise Refused(f"cannot write to build {build.id}: {build.broken or build.unsupported}")
     parent = _parent(build.entries[-1].link) or parent_of(state.objects.read(build.tip)[1])
+    actor = _attempt(actor, build) if isinstance(body, Progress | Result) else actor
     return follow(state, actor, snapshot, body, ref=build.ref, build=build.id, parent=parent, stored=stored)
+
+
+def _attempt(actor: Actor, build: Build) -> Actor:
+    """The actor with the key of the attempt that holds the build, if it is here; else as it is."""
+    named = build.held.attempt_key if build.held and build.held.actor == actor.name else ""
+    signer = actor.keys.signer(named) if actor.keys and named else None
+    return replace(actor, signer=signer) if signer else actor
 
 
 def follow(

@@ -10,7 +10,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
 
     `root` is the oid of the root policy, `refs` the root of the refs; `own` trusts all builds as the user's own;
     `group` lets the members of the account's group read the workspaces. `slots` 0: as the policy says.
-    `builders` are the logins of other users of the machine who run the builds.
+    `builders` are the logins of other users of the machine who run the builds; with `attempt_keys` each attempt's
+    records are signed by a key of its own.
     """
 
     agent: str
@@ -23,3 +24,4 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     own: bool = False
     group: bool = False
     builders: tuple[str, ...] = ()
+    attempt_keys: bool = False

@@ -48,6 +48,7 @@ _DOOR = 30.0
 @click.option("--slots", default=0, help="builds at once; default: as in team.toml")
 @click.option("--own", is_flag=True, help="trust all builds as one's own: no sandbox is required")
 @click.option("--builder", "builders", multiple=True, help="login of a user who runs builds, e.g. b1@localhost; repeat")
+@click.option("--attempt-keys", is_flag=True, help="sign each attempt's records with a key of its own")
 @click.option("--keep-free", default="", help="disk that builds leave, e.g. 5 GiB; default: 1 GiB, or 5 % of less")
 @click.option("--doors/--no-doors", default=True, help="look for pushes to branches")
 @click.option("--once", is_flag=True, help="build what waits, then leave")
@@ -55,17 +56,21 @@ _DOOR = 30.0
 @click.option("--json", "as_json", is_flag=True, help="one JSON document per event")
 def command(
     directory: str, config: str, url: str, source: str, agent: str, key: str, home: str, slots: int, own: bool,
-    builders: tuple[str, ...], keep_free: str, doors: bool, once: bool, interval: float, as_json: bool,
+    builders: tuple[str, ...], attempt_keys: bool, keep_free: str, doors: bool, once: bool, interval: float,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Serves a state repository as an agent: polls, claims, builds, pushes signed results."""
-    told = Settings(agent=agent, url=url, source=source, slots=slots, own=own, keep_free=keep_free, builders=builders)
+    told = Settings(
+        agent=agent, url=url, source=source, slots=slots, own=own, keep_free=keep_free, builders=builders,
+        attempt_keys=attempt_keys,
+    )  # fmt: skip
     asked = _settings(told, config, directory)
     agent, url, root = asked.agent, asked.url, asked.refs or DEFAULT_ROOT
     path = Path(key) if key else data_dir() / "keys" / agent
     _, made = ensure_key(path, agent)
     if made:
         click.echo(f"made a key for agent {agent}: {path}", err=True)
-    place = Path(home) if home else worker_home(url, f"agent:{agent}")
+    place = Path(home).absolute() if home else worker_home(url, f"agent:{agent}")
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
     held = lock(place / "lock")
     if held is None:
@@ -80,6 +85,7 @@ def command(
         slots=_slots(asked.slots or team.agent[agent].slots, asked.builders), tell=_teller(as_json),
         source=asked.source, root=root, pinned=asked.root, kept=not once,
         keep_free=parse_size(asked.keep_free) if asked.keep_free else -1, builders=asked.builders,
+        attempt_keys=asked.attempt_keys,
     )  # fmt: skip
     worker.own = asked.own
     serve(worker, place, doors=doors, once=once, interval=interval)

@@ -29,6 +29,7 @@ from citgit.git.embedded import place_of
 from citgit.git.journal import FileJournal
 from citgit.interfaces import Executor, Signer
 from citgit.keys.age import age_file
+from citgit.keys.attempt import CertifiedKeys
 from citgit.logs.capture import TOOLS, Capture
 from citgit.logs.first_error import first_error
 from citgit.logs.local import LocalLog
@@ -110,11 +111,12 @@ def open_worker(
     kept: bool = False,
     keep_free: int = -1,
     builders: Sequence[str] = (),
+    attempt_keys: bool = False,
 ) -> Worker:
     """A worker for the state repository at `url`, all of whose files are below `home`; `kept` if it stays.
 
     `keep_free` bytes of its disk are not used by new builds (negative: the default). `builders` are the logins of
-    other users who run the builds.
+    other users who run the builds. `attempt_keys`: each attempt's records are signed by a key of its own.
     """
     state = node_state(url, home, root, pinned=pinned, key=key, kept=kept)
     sources = mirrors(home / "mirrors", home / "state.git")
@@ -138,9 +140,10 @@ def open_worker(
     )
     agent = team.agent.get(actor_name.removeprefix("agent:")) if team else None
     own = actor_name.startswith("person:")
+    keys = CertifiedKeys(home / "attempt-keys", key, actor_name) if attempt_keys and key else None
     return Worker(
         state=state,
-        actor=Actor(name=actor_name, signer=signer, journal=FileJournal(home / "journal")),
+        actor=Actor(name=actor_name, signer=signer, journal=FileJournal(home / "journal"), keys=keys),
         doors=Doors(sources=sources, configs=TomlConfigs()), workshop=workshop, url=here,
         pools=list(pools) or (list(agent.pools) if agent else [HERE]), boot=_boot(), node=socket.gethostname(),
         slots=slots, labels=agent.labels if agent else (), own=own, tell=tell,
