@@ -40,6 +40,7 @@ class Site:
     progress: Callable[[int, int], None] = lambda done, all: None
     _write: Writer = field(init=False)
     _loaded: dict[str, Build] = field(default_factory=dict)
+    _last: _Known | None = None
 
     def __post_init__(self) -> None:
         self._write = Writer(self.out, self.plain)
@@ -47,7 +48,7 @@ class Site:
     def render(self, world: World) -> Rendered:
         """Brings the report up to date. Raises OSError if it cannot be written."""
         made = f"{version()} {world.policy} {world.live}"
-        known = self._known()
+        known = self._last or self._known()
         old = known.builds if known.made == made else {}
         self._loaded = {}
         self._write.prepare()
@@ -74,7 +75,9 @@ class Site:
         done.jobs = self._jobs(world, past, {builds[build].job for build in changed})
         self._write.page("index.html", "index.html", overview.overview(world, past))
         self._write.page("agents.html", "agents.html", overview.agents(world, past))
-        self._keep(_Known(made=made, builds=builds))
+        self._last = _Known(made=made, builds=builds)
+        if changed or old.keys() != builds.keys():
+            self._keep(self._last)
         return done
 
     def _spread(self, world: World, changed: Sequence[str], kept: Mapping[str, Summary]) -> dict[str, Summary] | None:

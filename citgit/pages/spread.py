@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import signal
@@ -62,6 +63,7 @@ def spread(
 
 def _hand(pipe: Connection, share: Sequence[str], read: Read, write: Write) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever waits for this ends it
+    gc.disable()  # what is read is kept, and would be looked through again and again
     with contextlib.suppress(Exception):  # what is wrong is said by whoever does it again
         found = {}
         for at, build in enumerate(share, 1):

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from urllib.parse import quote
 
 from citgit.model.pattern import pattern
@@ -53,11 +54,13 @@ def span(ms: float) -> str:
     return f"{seconds // 86400:.0f} d {seconds % 86400 // 3600:.0f} h"
 
 
+@lru_cache(4096)
 def moment(seconds: int) -> str:
     """A time in UTC; a record may name any."""
     return f"{datetime.fromtimestamp(min(max(seconds, 0), _LAST), UTC):%Y-%m-%d %H:%M}"
 
 
+@lru_cache(4096)
 def iso(seconds: int) -> str:
     """A time for machines."""
     return f"{datetime.fromtimestamp(min(max(seconds, 0), _LAST), UTC):%Y-%m-%dT%H:%M:%SZ}"
@@ -74,6 +77,7 @@ def say(one: Summary) -> str:
     return f"{name_of(one)} on {one.branch}: {spaced(one.word)}{took}, {moment(one.requested)}"
 
 
+@lru_cache(256)
 def fingerprint(key: str) -> str:
     """The fingerprint of a public key "type base64", as ssh-keygen prints it; "" for what is none."""
     try:

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import jinja2
+from markupsafe import Markup, escape
 
 from citgit.model.units import rounded_size
 from citgit.pages import words
 
 TEMPLATES = Path(__file__).parent / "templates"
+_SHORT, _KEPT = 80, 20_000
 
 
 @dataclass(slots=True)
@@ -23,6 +25,7 @@ class Writer:
     out: Path
     plain: Callable[[object], str]
     _pages: jinja2.Environment = field(init=False)
+    _said: dict[str, Markup] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._pages = jinja2.Environment(
@@ -61,7 +64,14 @@ class Writer:
 
     def _shown(self, value: object) -> object:
         """What a template prints: text is made safe, markup made by pages themselves stays as it is."""
-        return self.safe(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
+        if type(value) is not str:
+            return self.safe(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
+        # the same names and words stand on every page
+        if (found := self._said.get(value)) is None:
+            found = escape(self.safe(value))
+            if len(value) < _SHORT and len(self._said) < _KEPT:
+                self._said[value] = found
+        return found
 
 
 def version() -> str:

@@ -16,27 +16,32 @@ from citgit.model.build import Build
 from citgit.programs.diff import facts
 from citgit.programs.log_place import local_log
 from citgit.programs.reach import reach
+from citgit.programs.report_live import serve as serve_report
 from citgit.programs.why import offers
 from citgit.programs.wording import emit
 from citgit.rules.ids import month_of, months_back
 from citgit.rules.private import is_private
 from citgit.wiring.clone import Clone, open_clone
+from citgit.wiring.logs import LocalLog
 from citgit.wiring.pages import KNOWN, AgentRow, LogPart, Site, World, log_parts, plain
 
 
 @click.command("report", epilog="Example: cit report --out report && xdg-open report/index.html")
 @click.option("-C", "directory", default=".", help="the checkout")
-@click.option("--out", default="cit-report", help="the directory to write; brought up to date if it holds a report")
+@click.option("--out", default="", help="the directory to write, brought up to date if it holds a report [cit-report]")
 @click.option("--months", default=0, type=click.IntRange(min=0), help="only the last months; default: all there are")
+@click.option("--serve", is_flag=True, help="serve the pages on loopback, made anew as things happen")
+@click.option("--port", default=0, type=click.IntRange(0, 65535), help="the port to serve on; default: any free one")
 @click.option("--json", "as_json", is_flag=True, help="print JSON: what was written")
-def command(directory: str, out: str, months: int, as_json: bool) -> None:
-    """Writes a report of all builds that opens as files: no server, no scripts, nothing loaded from elsewhere."""
+def command(directory: str, out: str, months: int, serve: bool, port: int, as_json: bool) -> None:
+    """Writes a report of all builds that opens as files: no server, no scripts, nothing loaded from elsewhere.
+
+    With --serve, a browser on this machine sees the same pages change as builds do, and follows their output.
+    """
+    if port and not serve:
+        raise UsageError("--port is for --serve", hint="add --serve, or leave it out")
     clone = open_clone(Path(directory))
-    place = Path(out)
-    if place.exists() and not place.is_dir():
-        raise UsageError(f"not a directory: {out!r}", hint="name another one with --out")
-    if place.is_dir() and any(place.iterdir()) and not (place / KNOWN).exists():
-        raise UsageError(f"{out!r} holds other files", hint="name an empty or new directory with --out")
+    place = _place(clone, out, serve)
     repository = reach(clone)
     if not repository.snapshot.away:
         repository = Repository(clone.state, ask_all(clone.state, repository.snapshot))
@@ -46,15 +51,31 @@ def command(directory: str, out: str, months: int, as_json: bool) -> None:
             bar.length = whole
             bar.update(done - bar.pos)
 
-        done = Site(place, plain, progress).render(world(clone, repository, months))
+        site = Site(place, plain, progress)
+        done = site.render(world(clone, repository, months, live=serve))
     if as_json:
         emit({"out": str(place), "builds": done.shown, "pages": done.builds, "jobs": done.jobs})
     else:
-        click.echo(place / "index.html")
         click.echo(f"{done.shown} builds; {done.builds} pages of builds and {done.jobs} of jobs are new", err=True)
+    if serve:
+        serve_report(clone, Site(place, plain), repository, lambda now: world(clone, now, months, live=True), port)
+    elif not as_json:
+        click.echo(place / "index.html")
 
 
-def world(clone: Clone, repository: Repository, months: int = 0) -> World:
+def _place(clone: Clone, out: str, serve: bool) -> Path:
+    """The directory to write. Raises UsageError if it holds something else."""
+    place = Path(out) if out else clone.home / "cit-report" if serve else Path("cit-report")
+    if place.exists() and not place.is_dir():
+        raise UsageError(f"not a directory: {str(place)!r}", hint="name another one with --out")
+    if place.is_dir() and any(place.iterdir()) and not (place / KNOWN).exists():
+        raise UsageError(f"{str(place)!r} holds other files", hint="name an empty or new directory with --out")
+    if serve:
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return place
+
+
+def world(clone: Clone, repository: Repository, months: int = 0, *, live: bool = False) -> World:
     """Everything that the report shows; what is encrypted stays so, since a report can be given away."""
     policies = repository.snapshot.policies
     wanted = set(months_back(clone.state.clock.now(), months))
@@ -76,7 +97,7 @@ def world(clone: Clone, repository: Repository, months: int = 0) -> World:
         tips={one: active[one].tip if one in active else "" for one in sorted({*active, *archived}, reverse=True)},
         load=load,
         agents=_agents(clone, repository), alarms=repository.snapshot.alarms, now=clone.state.clock.now(), log=_log,
-        differences=_differences, origin=clone.source,
+        differences=_differences, origin=clone.source, live=live,
     )  # fmt: skip
 
 
@@ -102,7 +123,7 @@ def _log(build: Build) -> Sequence[LogPart]:
     if build.request and is_private(build.request):
         return []  # pages are for whoever gets them, and this machine may have built it
     root = local_log(build)
-    return log_parts(root) if root else []
+    return log_parts(LocalLog(root)) if root else []
 
 
 def _differences(old: Build, new: Build) -> Mapping[str, tuple[object, object]]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from citgit.errors import NotFound
+from citgit.interfaces import LogSource
 from citgit.logs.clean import visible
-from citgit.logs.local import LocalLog
 from citgit.logs.read import tail
 from citgit.logs.tree import failures
 from citgit.model.log import LogNode
+from citgit.pages.live import Live as Live
+from citgit.pages.live import Said as Said
 from citgit.pages.site import KNOWN as KNOWN
 from citgit.pages.site import Site as Site
 from citgit.pages.world import AgentRow as AgentRow
@@ -33,10 +34,9 @@ def plain(text: object) -> str:
     return visible(str(text), colour=False)
 
 
-def log_parts(root: Path) -> Sequence[LogPart]:
-    """The components of the log at `root`, on this machine, with their last lines; none if it is damaged."""
+def log_parts(source: LogSource) -> Sequence[LogPart]:
+    """The components of a log with their last lines; none if it is damaged."""
     try:
-        source = LocalLog(root)
         nodes = source.nodes()
         if len(nodes) > _PARTS:
             chosen = {node.path for node in [nodes[0], *failures(nodes)[:_PARTS], *nodes][:_PARTS]}
@@ -60,7 +60,7 @@ def log_parts(root: Path) -> Sequence[LogPart]:
         return []
 
 
-def _end(source: LocalLog, node: LogNode, room: int) -> tuple[list[tuple[int, str, str]], bool, int]:
+def _end(source: LogSource, node: LogNode, room: int) -> tuple[list[tuple[int, str, str]], bool, int]:
     """The last lines of a component that fit into so many characters, whether there are more, and what they take."""
     lines = tail(source, node.path, LINES + 1)
     kept: list[tuple[int, str, str]] = []

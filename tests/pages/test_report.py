@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -79,3 +81,20 @@ def test_other_peoples_files_are_left_alone(project: Site, tmp_path: Path) -> No
     said = project.cit("report", "--out", str(tmp_path), status=2)
     assert "holds other files" in said.err
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_report_can_be_kept_in_the_repository(project: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands of docs/reports.md put it on a branch; what comes back from there is brought up to date."""
+    monkeypatch.chdir(project.top)
+    report(project, project.top / "report")
+    words = (Path(__file__).parents[2] / "docs/reports.md").read_text()
+    commands = next(part.partition("```")[0] for part in words.split("```sh\n")[1:] if "commit-tree" in part)
+    before = project.git("status", "--porcelain", "--untracked-files=no")
+    subprocess.run(["sh", "-eu", "-c", commands], check=True, cwd=project.top)
+    assert project.git("status", "--porcelain", "--untracked-files=no") == before
+    kept = tmp_path / "kept"
+    subprocess.run(["git", "clone", "-q", "-b", "pages", str(project.bare), str(kept)], check=True)
+    assert (kept / "index.html").read_bytes() == (project.top / "report/index.html").read_bytes()
+    assert_harmless(kept)
+    shutil.rmtree(kept / ".git")
+    assert report(project, kept)["pages"] == 0

@@ -1,0 +1,147 @@
+"""`cit report --serve`: pages that change as builds do, for one person on this machine, and nothing but reading."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from pages.browser import browser, window
+from pages.parsed import assert_harmless
+from programs.site import Site, make_site
+
+from citgit.pages.site import Site as Report
+from citgit.testing.project import project
+from citgit.wiring.pages import Live, plain
+
+CIT = r"""
+[job.slow]
+command = ["sh", "-c", "echo '<b>first</b> line'; while [ ! -e go ]; do sleep 0.1; done; echo last line"]
+"""
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """A server of a made-up project's pages."""
+    out = tmp_path_factory.mktemp("live") / "out"
+    made = project().world(live=True)
+    Report(out, plain).render(made)
+    (out.parent / "secret.html").write_text("not yours")
+    served = Live(out, lambda build, stopped: iter([[("", 0, "out", f"of {build[:1]}")]]))
+    yield served
+    served.close()
+
+
+def ask(live: Live, path: str, method: str = "GET", **headers: str) -> tuple[int, str, dict[str, str]]:
+    """Status, body and headers of an answer."""
+    host = live.url.split("/")[2]
+    connection = http.client.HTTPConnection(host, timeout=20)
+    connection.putrequest(method, path, skip_host=True)
+    for name, value in {"Host": host, **{name.replace("_", "-"): value for name, value in headers.items()}}.items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    answer = connection.getresponse()
+    found = dict(answer.getheaders())
+    body = answer.read(4000).decode() if found.get("Content-Type", "").startswith("text/html") else ""
+    connection.close()
+    return answer.status, body, found
+
+
+def test_only_the_secret_address_is_answered(live: Live) -> None:
+    """Without the secret, under another name, from another site, or by another method than GET: nothing."""
+    path = "/" + live.url.split("/", 3)[3]
+    secret = path.split("/")[1]
+    status, body, headers = ask(live, path)
+    assert (status, "harbour" in body) == (200, True)
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert "'unsafe" not in headers["Content-Security-Policy"]
+    assert (headers["Cache-Control"], headers["Referrer-Policy"]) == ("no-store", "no-referrer")
+    port = live.url.split(":")[2].split("/")[0]
+    assert ask(live, "/index.html")[0] == 404
+    assert ask(live, f"/{secret[:-1]}/index.html")[0] == 404
+    assert ask(live, path, Host=f"evil.example:{port}")[0] == 421
+    assert ask(live, path, Host="127.0.0.1")[0] == 421
+    assert ask(live, path, Sec_Fetch_Site="cross-site")[0] == 403
+    assert ask(live, path, "POST")[0] == 501
+    assert ask(live, path, "DELETE")[0] == 501
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["../secret.html", "..%2fsecret.html", "/etc/passwd", ".known.json", "build/../../secret.html", "build/", ""],
+)
+def test_nothing_but_pages_is_served(live: Live, path: str) -> None:
+    """No way leads out of the report, nor to what it remembers."""
+    status, body, _ = ask(live, f"/{live.secret}/{path}")
+    assert status == (200 if not path else 404)
+    assert "not yours" not in body
+
+
+def test_live_pages_are_harmless_too(live: Live) -> None:
+    """Their one script is their own; without scripts they are loaded anew every few seconds."""
+    assert_harmless(live.out, live=True)
+    assert 'http-equiv="refresh"' in (live.out / "index.html").read_text()
+    assert stat.S_ISDIR(live.out.stat().st_mode)
+
+
+@contextmanager
+def serving(site: Site) -> Iterator[str]:
+    """`cit report --serve` in a process of its own; the address that it prints."""
+    argv = [str(Path(sys.executable).with_name("cit")), "report", "--serve", "-C", str(site.top)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(20)
+
+
+@contextmanager
+def building(site: Site) -> Iterator[Path]:
+    """A build that goes on until its workspace holds `go`; the workspace."""
+    argv = [str(Path(sys.executable).with_name("cit")), "run", "slow", "--here", "-C", str(site.top)]
+    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 60
+        while not (found := _workspaces(site)) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        try:
+            yield found[0]
+        finally:
+            (found[0] / "go").touch()
+            process.wait(60)
+
+
+def _workspaces(site: Site) -> Sequence[Path]:
+    home = Path(os.environ["CITGIT_HOME"])
+    return [path.parent for path in home.rglob("cit.toml") if ".git" not in path.parts and path.parent != site.top]
+
+
+@pytest.mark.heavy
+def test_a_page_follows_a_build(tmp_path: Path) -> None:
+    """The overview shows the build as it comes, its page appends what is printed, and turns when the build is over."""
+    with pytest.MonkeyPatch.context() as patch:
+        site = make_site(tmp_path, patch, None, CIT)
+        with browser() as found, serving(site) as url, window(found, url.rpartition("/")[0]) as watched:
+            page = watched.page
+            page.set_default_timeout(60_000)
+            page.goto(url)
+            assert page.locator(".empty").is_visible()
+            with building(site) as workspace:
+                page.get_by_role("link", name="running slow").click()
+                page.get_by_text("<b>first</b> line").wait_for()
+                assert page.locator("progress").is_visible()
+                page.locator("h2", has_text="Signatures").evaluate("one => { one.dataset.mine = 'kept' }")
+                (workspace / "go").touch()
+                page.get_by_text("last line").wait_for()
+            page.locator("h1 .passed").wait_for()
+            assert page.locator("main b").count() == 0
+            watched.expect_nothing()
