@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from citgit.errors import CitError
@@ -18,6 +18,28 @@ class Event:
     kind: str
     build: str
     text: str
+
+
+_LASTING = frozenset({"alarm", "away", "doubt"})
+
+
+@dataclass(slots=True)
+class Once:
+    """What lasts is told once, and again when it changed: each turn finds the same doubts and alarms anew."""
+
+    before: set[Event] = field(default_factory=set)
+    now: set[Event] = field(default_factory=set)
+
+    def turn(self) -> None:
+        """The next turn begins: what the last one did not find any more is news when it comes back."""
+        self.before, self.now = self.now, set()
+
+    def pass_on(self, event: Event, tell: Callable[[Event], None]) -> None:
+        """Tells it, unless it lasts and was told."""
+        known = event.kind in _LASTING and (event in self.before or event in self.now)
+        self.now.add(event)
+        if not known:
+            tell(event)
 
 
 def guarded(tell: Callable[[Event], None], step: str, act: Callable[[], T], build: str = "") -> T | None:

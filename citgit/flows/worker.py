@@ -26,7 +26,7 @@ from citgit.flows.private import conceal_result, need_open, need_vault, reveal
 from citgit.flows.progress import Unsaid
 from citgit.flows.restore import Caution
 from citgit.flows.state import Actor, State
-from citgit.flows.telling import Event, guarded
+from citgit.flows.telling import Event, Once, guarded
 from citgit.flows.writing import Draft, draft, is_wanted, resend
 from citgit.interfaces import Answer, Oid, Workshop
 from citgit.model.build import Build
@@ -78,6 +78,7 @@ class Worker:
     proven: Proven = field(default_factory=Proven)
     promised: set[Oid] = field(default_factory=set)
     quiet: set[str] = field(default_factory=set)
+    once: Once = field(default_factory=Once)
     chained: bool = False
     folded: float = float("-inf")
     only: frozenset[str] = frozenset()
@@ -94,6 +95,7 @@ class Worker:
             Refused: the policy cannot be trusted. Dismissed: it does not let this worker build any more.
         """
         self.quiet.clear()
+        self.once.turn()
         self._look_at_disk()
         try:
             self.do_resend()
@@ -395,4 +397,4 @@ class Worker:
         return draft(self.state, self.actor, repository.snapshot, build, body, stored=False)
 
     def _say(self, kind: str, build: str, text: str) -> None:
-        self.tell(Event(kind, build, text))
+        self.once.pass_on(Event(kind, build, text), self.tell)
