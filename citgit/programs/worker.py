@@ -31,7 +31,7 @@ from citgit.wiring.node import read_settings
 from citgit.wiring.upkeep import Upkeep
 from citgit.wiring.worker import BranchTrigger, branch_door, lock, node_state, open_worker, wake, worker_home
 
-# Seconds after which branches are looked at although nobody told of a push.
+# Seconds after which branches are looked at although nobody told of a push, more or less.
 _DOOR = 30.0
 
 
@@ -44,7 +44,7 @@ _DOOR = 30.0
 @click.option("--config", default="", help="a file with the answers to most of this, as 'cit agent install' writes it")
 @click.option("--agent", default="", help="the agent's name in team.toml")
 @click.option("--key", default="", help="the agent's key; made if left out")
-@click.option("--home", default="", help="where mirrors, workspaces and logs go")
+@click.option("--home", default="", help="where everything goes; default: mirrors beside those of your other agents")
 @click.option("--slots", default=0, help="builds at once; default: as in team.toml")
 @click.option("--own", is_flag=True, help="trust all builds as one's own: no sandbox is required")
 @click.option("--builder", "builders", multiple=True, help="login of a user who runs builds, e.g. b1@localhost; repeat")
@@ -132,7 +132,8 @@ def serve(worker: Worker, place: Path, *, doors: bool, once: bool, interval: flo
         woken.clear()
         if doors and (waker.pushed() or worker.state.clock.monotonic() >= due):
             look(worker, door)
-            due = worker.state.clock.monotonic() + _DOOR
+            # workers of one node share a mirror: they take turns, and each look brings what all need
+            due = worker.state.clock.monotonic() + jittered(_DOOR, worker.state.entropy.uniform(0, 1))
         try:
             worker.turn()
         except Dismissed:

@@ -106,6 +106,19 @@ def state_dir() -> Path:
     return Path(platformdirs.user_state_dir("citgit"))
 
 
+def mirror_folder(home: Path) -> Path:
+    """Where the worker at `home` keeps mirrors of sources: the workers of one user on a node share theirs.
+
+    A home elsewhere has its own: whoever may write beside it is not ours to know.
+    """
+    place = state_dir()
+    if home.parent != place / "workers" or not owned(place) or place.stat().st_mode & 0o022:
+        return home / "mirrors"
+    shared = place / "mirrors"
+    shared.mkdir(mode=0o700, exist_ok=True)
+    return shared if owned(shared) else home / "mirrors"
+
+
 def own_store(home: Path) -> Path:
     """A repository below `home` for records alone, made if missing. Raises Refused if others may write there."""
     for folder in (home.parent, home):

@@ -16,7 +16,7 @@ from citgit.git.program import run
 from citgit.model.record import Request
 from citgit.ssh.reading import Challenge, Proof
 from citgit.ssh.talk import Talk
-from citgit.wiring.clone import Clone, state_dir
+from citgit.wiring.clone import Clone, mirror_folder, state_dir
 from citgit.wiring.homes import Kept
 from citgit.wiring.hosts import mirrors
 
@@ -83,7 +83,7 @@ def prove(clone: Clone, request: Request, claim: str, challenge: Challenge) -> P
 
 def _digest_here(kept: Kept, digest: Digest) -> str:
     home, request = kept.home, kept.attempt.request
-    sources = mirrors(home.path / "mirrors", home.path / "state.git")
+    sources = mirrors(mirror_folder(home.path), home.path / "state.git")
     deep = request.definition.source.submodules
     for one in request.sources:
         url = one.url or home.about.source

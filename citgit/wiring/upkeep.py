@@ -35,7 +35,9 @@ def homes() -> list[Path]:
 
 def repositories(homes: list[Path], clone: Clone | None, url: str = "") -> Iterator[Path]:
     """The repositories of workers and of a clone: stores, mirrors, and a state repository on this machine."""
-    places = [one for home in homes for one in (home / "state.git", *sorted((home / "mirrors").glob("*.git")))]
+    places = [home / "state.git" for home in homes]
+    for folder in (*(home / "mirrors" for home in homes), state_dir() / "mirrors"):
+        places += sorted(folder.glob("*.git"))
     if clone:
         places += sorted((clone.home / "cit-mirrors").glob("*.git"))
     for address in (url, clone.url if clone else ""):

@@ -43,7 +43,7 @@ from citgit.model.team import Team
 from citgit.ssh.remote import ChannelRemote
 from citgit.stores.collect import collect
 from citgit.triggers.branch import BranchTrigger
-from citgit.wiring.clone import client_state, data_dir, own_store, state_dir
+from citgit.wiring.clone import client_state, data_dir, mirror_folder, own_store, state_dir
 from citgit.wiring.hosts import mirrors
 from citgit.wiring.packing import Packing, matchers
 from citgit.wiring.toml import TomlConfigs
@@ -119,7 +119,7 @@ def open_worker(
     other users who run the builds. `attempt_keys`: each attempt's records are signed by a key of its own.
     """
     state = node_state(url, home, root, pinned=pinned, key=key, kept=kept)
-    sources = mirrors(home / "mirrors", home / "state.git")
+    sources = mirrors(mirror_folder(home), home / "state.git")
     table = matchers()
     tools = Tools(
         environment=_environment,
@@ -133,7 +133,7 @@ def open_worker(
     )
     here = source or url
     describe(home, About(url=url, actor=actor_name, source=here, root=root))
-    hidden = [data_dir(), home, *_key_files(key)]
+    hidden = [data_dir(), home, mirror_folder(home), *_key_files(key)]
     others = _builders(builders, home, hidden) if builders else None
     workshop = NodeWorkshop(
         home, here, sources, executors(hidden, others), tools, reserve=Reserve(home, keep_free), rooms=others
