@@ -18,6 +18,7 @@ from citgit.model.record import Request
 T = TypeVar("T")
 
 CLEAN = ".finished"
+OPEN = "open"
 _DRAINED = "drained"
 
 
@@ -42,13 +43,28 @@ def drained(home: Path) -> str:
 
 
 def unfinished(home: Path) -> dict[Oid, str]:
-    """The attempts below `home` whose results are not published: claim to build id."""
+    """The attempts below `home` whose results are not published: claim to build id.
+
+    However many others there are: each step of the small programs asks.
+    """
     found: dict[Oid, str] = {}
-    for directory in sorted((home / "attempts").glob("*")):
+    listing = home / OPEN if (home / OPEN).is_dir() else home / "attempts"
+    for directory in (home / "attempts" / one.name for one in sorted(listing.glob("*"))):
         if is_oid(directory.name) and not (directory / CLEAN).exists():
             with contextlib.suppress(NotFound):
                 found[directory.name] = load(directory / "attempt.json", Attempt).build
     return found
+
+
+def list_open(home: Path) -> None:
+    """Makes the list of the unfinished, where there is none: in a home that is new, or that had no such list."""
+    if (home / OPEN).is_dir():
+        return
+    found, scratch = unfinished(home), home / f"{OPEN}.new"
+    scratch.mkdir(exist_ok=True, mode=0o700)
+    for claim in found:
+        (scratch / claim).touch()
+    scratch.rename(home / OPEN)
 
 
 def drain(home: Path, why: str) -> None:

@@ -1,6 +1,7 @@
 """Attempts on disk: one directory each, which a restarted worker finds again and goes on with.
 
 HOME/attempts/<claim>/   attempt.json, plan.json, result.json, log/ (the log tree), artifacts/, home/, tmp/
+HOME/open/<claim>        an empty file for each attempt whose result is not published
 HOME/workspaces/<uuid>/  the checkout of a build; <uuid>.2 for its second attempt here
 HOME/by-name/<job>@<branch>  a link to the newest workspace of the job, for people
 """
@@ -34,7 +35,7 @@ from citgit.model.record import (
 )  # fmt: skip
 from citgit.rules.build_key import build_key
 from citgit.workspaces.inputs import bring, find
-from citgit.workspaces.kept import CLEAN, Attempt, drained, kept, load, save, unfinished
+from citgit.workspaces.kept import CLEAN, OPEN, Attempt, drained, kept, list_open, load, save, unfinished
 from citgit.workspaces.node import advert
 from citgit.workspaces.reserve import Reserve
 
@@ -86,6 +87,7 @@ class NodeWorkshop:
         self._running: dict[Oid, str] | None = None
         for part in ("attempts", "workspaces", "by-name"):
             (home / part).mkdir(parents=True, exist_ok=True, mode=0o700)
+        list_open(home)
 
     def advert(self, boot: str, slots: int, labels: Sequence[str], tools: Sequence[str] | None = None) -> Advert:
         """What this node offers, found out now."""
@@ -102,6 +104,7 @@ class NodeWorkshop:
         """
         directory = self._directory(claim)
         if claim not in self._begun:
+            (self.home / OPEN / claim).touch()
             directory.mkdir(mode=0o700, exist_ok=True)
             attempt = kept(directory / "attempt.json", Attempt)
             if attempt is None:
@@ -202,6 +205,7 @@ class NodeWorkshop:
             if plan.laid:
                 shutil.rmtree(plan.laid, ignore_errors=True)
         (directory / CLEAN).touch()
+        (self.home / OPEN / claim).unlink(missing_ok=True)
         self._tools.over(directory / "log")
         self._begun.discard(claim)
         for known in (self._plans, self._results):

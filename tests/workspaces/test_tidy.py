@@ -15,8 +15,10 @@ import pytest
 from citgit.model.job import Job, Keep
 from citgit.model.record import Cause, Config, PinnedSource, Request
 from citgit.programs.cit import main
-from citgit.workspaces.kept import CLEAN, Attempt
+from citgit.workspaces import kept
+from citgit.workspaces.kept import CLEAN, Attempt, unfinished
 from citgit.workspaces.tidy import DAY, dangling, leftovers, remove
+from citgit.workspaces.workshop import NodeWorkshop
 
 NOW = 1_800_000_000
 
@@ -124,3 +126,37 @@ def test_help_has_an_example() -> None:
     """As every verb's."""
     argv = [sys.executable, "-m", "citgit.programs.cit", "tidy", "--help"]
     assert "Example: cit tidy" in subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+
+def opened(home: Path) -> NodeWorkshop:
+    """A worker's workshop that starts now; nothing is fetched or run."""
+    return NodeWorkshop(home, "self", None, {}, None)  # type: ignore[arg-type]
+
+
+def test_a_start_reads_what_is_open_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three hundred attempts that ended cost a worker, and each small program, nothing."""
+    for number in range(300):
+        attempt(tmp_path, number, ended=1)
+    running, _ = attempt(tmp_path, 1000, ended=None)
+    made = opened(tmp_path)  # a home of an earlier version, which had no list
+    assert set(made.running()) == {running.name}
+    looked: list[Path] = []
+    load = kept.load
+    monkeypatch.setattr(kept, "load", lambda path, kind: looked.append(path) or load(path, kind))
+    assert sorted(opened(tmp_path).running()) == [running.name]
+    assert [path.parent.name for path in looked] == [running.name]
+    assert [one.name for one in (tmp_path / "open").iterdir()] == [running.name]
+
+
+def test_what_ended_is_open_no_more(tmp_path: Path) -> None:
+    """Publishing closes it; a list that a crash left behind lets nothing that ended come back."""
+    running, _ = attempt(tmp_path, 1, ended=None)
+    ended, _ = attempt(tmp_path, 2, ended=1)
+    made = opened(tmp_path)
+    (tmp_path / "open" / ended.name).touch()
+    (tmp_path / "open" / ("f" * 40)).touch()  # a worker that died before it wrote what the attempt is for
+    assert set(unfinished(tmp_path)) == {running.name}
+    made._tools = type("Tools", (), {"over": staticmethod(lambda log: None)})()
+    made.finish(running.name)
+    assert unfinished(tmp_path) == {}
+    assert running.name not in {one.name for one in (tmp_path / "open").iterdir()}
