@@ -252,6 +252,9 @@ class Sources(Protocol):
     def checkout(self, url: str, commit: Oid, target: Path, *, submodules: bool) -> list[Path]:
         """A fresh checkout at `target`; the paths it needs read access to besides. Raises NotYet, Refused."""
 
+    def is_light(self, url: str, commit: Oid) -> bool:
+        """Whether a checkout of the commit, without its submodules, takes a moment only; False if it is not here."""
+
     def tree(self, url: str, commit: Oid) -> Oid:
         """The tree of a fetched commit: what decides whether two revisions are the same."""
 

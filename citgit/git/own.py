@@ -63,6 +63,10 @@ class OwnSources:
         below = self._others.below(self._place, address or url, commit) if submodules else []
         return [("", self._place, commit), *below]
 
+    def is_light(self, url: str, commit: Oid) -> bool:
+        """Whether a checkout takes a moment only: one from here is one from a mirror that may not have it yet."""
+        return self._others.is_light(url, commit)
+
     def tree(self, url: str, commit: Oid) -> Oid:
         """The tree of a commit. Raises NotYet."""
         if url != self._url:

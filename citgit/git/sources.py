@@ -29,7 +29,7 @@ _KEPT = "refs/cit-kept/"
 _DEEPEST = 5
 _CONFIG_LIMIT = 1 << 22
 _SMALL = 1 << 16
-_SMALL_KEPT = 8
+_LAST_KEPT = 4
 
 
 class Mirrors:
@@ -50,7 +50,7 @@ class Mirrors:
         self._environment = environment
         self._stores: dict[Path, GitObjects] = {}
         self._whole: set[tuple[str, Oid]] = set()
-        self._small: dict[tuple[Path, Oid], list[File]] = {}
+        self._last: dict[tuple[Path, Oid], list[File]] = {}
 
     def path(self, url: str) -> Path:
         """Where the mirror of `url` is, or would be."""
@@ -103,6 +103,13 @@ class Mirrors:
         """A fresh checkout at `target`; the mirrors it borrows objects from. Raises NotYet, Refused, Errored."""
         return list(dict.fromkeys(self._checkout(url, commit, target, _DEEPEST if submodules else 0)))
 
+    def is_light(self, url: str, commit: Oid) -> bool:
+        """Whether a checkout of the commit is a matter of a few files, and none of git's."""
+        try:
+            return self._plain(self.path(url), self.tree(url, commit)) is not None
+        except (NotYet, NotFound, Errored):
+            return False
+
     def tree(self, url: str, commit: Oid) -> Oid:
         """The tree of a fetched commit. Raises NotYet."""
         return tree_of(self._commit(self.path(url), commit))
@@ -126,22 +133,27 @@ class Mirrors:
 
     def _checkout(self, url: str, commit: Oid, target: Path, deep: int) -> list[Path]:
         mirror = self.path(url)
-        fill(target, mirror, commit, self._plain(mirror, self.tree(url, commit)), timeout=self._timeout)
+        tree = self.tree(url, commit)
+        files = self._plain(mirror, tree)
+        fill(target, mirror, commit, files, timeout=self._timeout)
+        if files and sum(len(one.data) for one in files) > _SMALL:
+            self._last.pop((mirror, tree), None)
         used = [mirror]
         for each in submodules(mirror, url, commit) if deep else []:
             used += self._submodule(each, target, deep - 1)
         return used
 
     def _plain(self, mirror: Path, tree: Oid) -> list[File] | None:
-        """The files of a plain tree; those of the last small ones are kept, for a queue often builds one revision."""
+        """The files of a plain tree. Those of the last ones are kept until they are checked out, small ones longer:
+        a queue often builds one revision."""
         key = (mirror, tree)
-        if key in self._small:
-            return self._small[key]
+        if key in self._last:
+            return self._last[key]
         files = plain_files(self._store(mirror), tree)
-        if files is not None and sum(len(one.data) for one in files) <= _SMALL:
-            while len(self._small) >= _SMALL_KEPT:
-                self._small.pop(next(iter(self._small)))
-            self._small[key] = files
+        if files is not None:
+            while len(self._last) >= _LAST_KEPT:
+                self._last.pop(next(iter(self._last)))
+            self._last[key] = files
         return files
 
     def _submodule(self, each: Submodule, target: Path, deep: int) -> list[Path]:

@@ -34,10 +34,21 @@ from citgit.model.record import (
     Tests,
 )  # fmt: skip
 from citgit.rules.build_key import build_key
+from citgit.workspaces.aside import Aside
+from citgit.workspaces.ends import below, is_long, size
+from citgit.workspaces.ends import outcome as outcome_of
 from citgit.workspaces.inputs import bring, find
 from citgit.workspaces.kept import CLEAN, OPEN, Attempt, drained, kept, list_open, load, save, unfinished
 from citgit.workspaces.node import advert
 from citgit.workspaces.reserve import Reserve
+
+_LAID = "laid.json"
+
+
+class Laid(msgspec.Struct, frozen=True, kw_only=True):
+    """laid.json: that a checkout which was made aside is whole, and what it needs read access to besides."""
+
+    needs: tuple[str, ...] = ()
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +92,7 @@ class NodeWorkshop:
         self._rooms = rooms
         self._node = node or socket.gethostname()
         self._begun: set[Oid] = set()
+        self._aside = Aside()
         self._plans: dict[Oid, Plan] = {}
         self._results: dict[Oid, Result] = {}
         self._reserve = reserve or Reserve(home)
@@ -121,9 +133,12 @@ class NodeWorkshop:
             if not attempt.error and kept(directory / "result.json", Result) is None:
                 self._plan_and_start(directory, attempt, inputs)
         except CitError as error:
-            self._plans.pop(attempt.claim, None)
-            save(directory / "attempt.json", msgspec.structs.replace(attempt, error=error.message))
+            self._fail(directory, attempt, error.message)
         self._begun.add(attempt.claim)
+
+    def _fail(self, directory: Path, attempt: Attempt, why: str) -> None:
+        self._plans.pop(attempt.claim, None)
+        save(directory / "attempt.json", msgspec.structs.replace(attempt, error=why))
 
     def _plan_and_start(self, directory: Path, attempt: Attempt, inputs: Callable[[], Sequence[Input]]) -> None:
         plan = kept(directory / "plan.json", Plan)
@@ -131,7 +146,15 @@ class NodeWorkshop:
             if brought := tuple(inputs()):
                 attempt = msgspec.structs.replace(attempt, inputs=brought)
                 save(directory / "attempt.json", attempt)
-            plan = self._plan(directory, attempt)
+            if not self._is_light(attempt.request):
+                (directory / _LAID).unlink(missing_ok=True)
+                self._aside.begin(attempt.claim, lambda: self._lay_aside(directory, attempt))
+                return
+            plan = self._plan(directory, attempt, self._lay(attempt))
+        self._launch(directory, attempt, plan)
+
+    def _launch(self, directory: Path, attempt: Attempt, plan: Plan) -> None:
+        if not (directory / "plan.json").exists():
             save(directory / "plan.json", plan)
         self._plans[attempt.claim] = plan
         if plan.executor in self._executors:
@@ -149,6 +172,8 @@ class NodeWorkshop:
     def poll(self, claim: Oid) -> Result | None:
         """None while the attempt runs, or waits to be started; its result, kept on disk, once it has ended."""
         directory = self._directory(claim)
+        if self._aside.runs(claim):
+            return None
         if result := self._results.get(claim) or kept(directory / "result.json", Result):
             return result
         if claim not in self._plans:
@@ -156,6 +181,8 @@ class NodeWorkshop:
             if attempt.error:
                 return self._keep(directory, Result(claim=claim, outcome=Outcome.ERRORED, reason=attempt.error))
             if not (directory / "plan.json").exists():
+                if claim in self._aside.ended:
+                    self._go_on(directory, attempt)
                 return None
             self._plans[claim] = load(directory / "plan.json", Plan)
         plan = self._plans[claim]
@@ -169,7 +196,21 @@ class NodeWorkshop:
             return None
         executor.clean(plan)
         attempt = load(directory / "attempt.json", Attempt)
+        if claim not in self._aside.ended and is_long(attempt.request, directory / "log", ended):
+            self._aside.begin(claim, lambda: self._keep(directory, self._result(directory, attempt, plan, ended)))
+            return None
         return self._keep(directory, self._result(directory, attempt, plan, ended))
+
+    def _go_on(self, directory: Path, attempt: Attempt) -> None:
+        """Starts the command of an attempt whose checkout was made aside."""
+        self._aside.ended.discard(attempt.claim)
+        try:
+            laid = kept(directory / _LAID, Laid)
+            if laid is None:
+                raise Errored("its checkout ended without a word: something killed it")
+            self._launch(directory, attempt, self._plan(directory, attempt, laid))
+        except CitError as error:
+            self._fail(directory, attempt, error.message)
 
     def stop(self, claim: Oid, why: str) -> None:
         """Makes an attempt end."""
@@ -178,6 +219,7 @@ class NodeWorkshop:
             attempt = load(directory / "attempt.json", Attempt)
             self._begun.add(claim)
             if not (directory / "plan.json").exists():
+                self._aside.stop(claim)
                 save(directory / "attempt.json", msgspec.structs.replace(attempt, error=f"stopped: {why}"))
                 return
             plan = load(directory / "plan.json", Plan)
@@ -185,7 +227,8 @@ class NodeWorkshop:
 
     def descriptors(self) -> list[int]:
         """Descriptors that are readable once an attempt may have ended."""
-        return [one for executor in self._executors.values() for one in executor.descriptors()]
+        found = [one for executor in self._executors.values() for one in executor.descriptors()]
+        return found + self._aside.descriptors()
 
     def running(self) -> dict[Oid, str]:
         """The attempts whose results are not published, by claim; those of an earlier worker are found once."""
@@ -196,6 +239,7 @@ class NodeWorkshop:
     def finish(self, claim: Oid) -> None:
         """The result is published: the attempt's files stay until they are tidied away."""
         directory = self._directory(claim)
+        self._aside.stop(claim)
         with contextlib.suppress(NotFound):
             plan = self._plans.get(claim) or load(directory / "plan.json", Plan)
             executor = self._executors.get(plan.executor)
@@ -225,19 +269,44 @@ class NodeWorkshop:
         """Where this node's workers keep their attempts: this one's home, and those beside it."""
         return [self.home, *sorted(path.parent for path in self.home.parent.glob("*/attempts"))]
 
-    def _plan(self, directory: Path, attempt: Attempt) -> Plan:
+    def _is_light(self, request: Request) -> bool:
+        """Whether its checkout is done in a moment; all else is done aside."""
+        sources = request.sources
+        return not request.definition.source.submodules and all(
+            self._sources.is_light(one.url or self._url, one.commit) for one in sources
+        )
+
+    def _lay(self, attempt: Attempt) -> Laid:
         request = attempt.request
-        job = request.definition
+        # refused before anything is written
+        self._tools.choose(self._executors, request.definition.place.executor, attempt.own)
         workspace = self._workspace(attempt)
-        executor = self._tools.choose(self._executors, job.place.executor, attempt.own)
+        if workspace.exists():
+            # left by an attempt that died before its command began: nothing of it is to be trusted
+            shutil.rmtree(workspace)
         needs: list[Path] = []
         for source in request.sources:
             target = workspace if source.at == "." else workspace / source.at
             url = source.url or self._url
             self._sources.fetch(url, source.commit, source.ref)
-            needs += self._sources.checkout(url, source.commit, target, submodules=job.source.submodules)
+            needs += self._sources.checkout(url, source.commit, target, submodules=request.definition.source.submodules)
         if attempt.inputs:
             bring(self._homes(), workspace, attempt.inputs)
+        return Laid(needs=tuple(map(str, needs)))
+
+    def _lay_aside(self, directory: Path, attempt: Attempt) -> None:
+        try:
+            save(directory / _LAID, self._lay(attempt))
+        except CitError as error:
+            self._fail(directory, attempt, error.message)
+        except OSError as error:
+            self._fail(directory, attempt, f"cannot check out: {error}")
+
+    def _plan(self, directory: Path, attempt: Attempt, laid: Laid) -> Plan:
+        request = attempt.request
+        job = request.definition
+        workspace = self._workspace(attempt)
+        executor = self._tools.choose(self._executors, job.place.executor, attempt.own)
         real = workspace.resolve()
         cwd = real if job.directory == "." else (workspace / job.directory).resolve()
         if not cwd.is_relative_to(real):
@@ -249,7 +318,7 @@ class NodeWorkshop:
             request=request, build=attempt.build, claim=attempt.claim, directory=cwd, room=room, node=self._node
         )
         self._name(attempt, room.workspace)
-        readable = (room.tools,) if room.builder else (*needs, *self._tools.programs)
+        readable = (room.tools,) if room.builder else (*laid.needs, *self._tools.programs)
         return Plan(
             build=attempt.build, claim=attempt.claim, directory=str(directory), workspace=room.workspace,
             command=job.command, cwd=str(cwd), env=env, seconds=job.limits.time, output=job.limits.output,
@@ -272,11 +341,7 @@ class NodeWorkshop:
             raise Errored(f"not a build id: {attempt.build[:60]!a}")
         place = self.home / "workspaces"
         suffix = "" if attempt.number == 1 else f".{attempt.number}"
-        workspace = place / f"{attempt.build}{suffix}"
-        if workspace.exists():
-            # left by an attempt that died before its command began: nothing of it is to be trusted
-            shutil.rmtree(workspace)
-        return workspace
+        return place / f"{attempt.build}{suffix}"
 
     def _name(self, attempt: Attempt, workspace: str) -> None:
         label = f"{attempt.request.job}@{attempt.request.branch.replace('/', '-')}"[:200]
@@ -289,7 +354,7 @@ class NodeWorkshop:
         request = attempt.request
         log = directory / "log"
         found = self._tools.collect(Path(plan.workspace), directory, request)
-        outcome, reason = _outcome(ended, plan)
+        outcome, reason = outcome_of(ended, plan)
         if outcome is Outcome.PASSED and found.missing:
             reason = f"passed, but nothing matches {', '.join(found.missing)}"[:500]
         trees = {one.at: self._sources.tree(one.url or self._url, one.commit) for one in request.sources}
@@ -305,10 +370,10 @@ class NodeWorkshop:
             ended=ended.ended,
             usage=ended.usage,
             log=LogSummary(
-                where=f"{self._node}:{log}", out_bytes=_size(log / "out"), err_bytes=_size(log / "err"),
+                where=f"{self._node}:{log}", out_bytes=size(log / "out"), err_bytes=size(log / "err"),
                 truncated=ended.limit == "output", tail=self._tools.tail(log),
             ),
-            first_error=None if outcome is Outcome.PASSED else _below(self._tools.first_error(log), plan.workspace),
+            first_error=None if outcome is Outcome.PASSED else below(self._tools.first_error(log), plan.workspace),
             tests=found.tests,
             components=self._tools.components(log),
             artifacts=found.artifacts,
@@ -320,28 +385,3 @@ class NodeWorkshop:
         save(directory / "result.json", result)
         self._results[result.claim] = result
         return result
-
-
-def _outcome(ended: Ended, plan: Plan) -> tuple[Outcome, str]:
-    if ended.limit == "time":
-        return Outcome.TIMED_OUT, f"ran longer than {plan.seconds} s"
-    if ended.limit == "output":
-        return Outcome.FAILED, f"wrote more than {plan.output} bytes of output"
-    if ended.error:
-        return Outcome.ERRORED, ended.error[:1000]
-    if ended.exit.signal:
-        return Outcome.FAILED, f"killed by {ended.exit.signal}"
-    if ended.exit.status == 0:
-        return Outcome.PASSED, ""
-    return Outcome.FAILED, f"exit status {ended.exit.status}"
-
-
-def _below(error: FirstError | None, workspace: str) -> FirstError | None:
-    """The error with its file as it is named in the checkout: where that was on this node tells nobody anything."""
-    if error is None or not error.file.startswith(f"{workspace}/"):
-        return error
-    return msgspec.structs.replace(error, file=error.file.removeprefix(f"{workspace}/"))
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0

@@ -144,6 +144,10 @@ class Branch:
         """Nobody checks out: nothing is really built."""
         raise Bug("a simulation checks nothing out")
 
+    def is_light(self, url: str, commit: Oid) -> bool:
+        """As `checkout`."""
+        raise Bug("a simulation checks nothing out")
+
     def tree(self, url: str, commit: Oid) -> Oid:
         """As `checkout`."""
         raise Bug("a simulation checks nothing out")
