@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import random
 import sys
 import time
 from pathlib import Path
@@ -35,9 +34,6 @@ class SystemClock:
 class SystemEntropy:
     """The machine's randomness."""
 
-    def __init__(self) -> None:
-        self._random = random.SystemRandom()
-
     def nonce(self) -> str:
         """128 random bits as 32 hex digits."""
         return os.urandom(16).hex()
@@ -50,7 +46,7 @@ class SystemEntropy:
 
     def uniform(self, low: float, high: float) -> float:
         """A number between `low` and `high`."""
-        return self._random.uniform(low, high)
+        return low + (high - low) * int.from_bytes(os.urandom(7)) / 2**56
 
 
 def boot_id() -> str:

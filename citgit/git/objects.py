@@ -39,13 +39,14 @@ def init_bare(path: Path, *, shared: str = "", state_only: bool = False) -> None
     """
     share = [f"--shared={shared}"] if shared else []
     must(["init", "--quiet", "--bare", "--template=", *share, "--", str(path)], doing=f"create {str(path)!r}")
-    import pygit2
-
-    config = pygit2.Config(str(path / "config"))
-    for name, value in _BARE.items():
-        config[name] = value
     # records only ever grow; in a repository that holds code too, people rewrite their branches
-    config["receive.denyNonFastForwards"] = "true" if state_only else "false"
+    settings = _BARE | {"receive.denyNonFastForwards": "true" if state_only else "false"}
+    named = [(*name.split("."), value) for name, value in settings.items()]
+    text = "".join(f"[{section}]\n\t{key} = {value}\n" for section, key, value in named)
+    # a library that could set them would stay in a worker's memory; of a name that stands twice the last one counts
+    with open(path / "config", "r+") as file:
+        if text not in file.read():
+            file.write(text)
 
 
 def sync_tree(top: Path, *, below: bool = True) -> None:
