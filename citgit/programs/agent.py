@@ -24,7 +24,9 @@ for verb in (install, drain, remove):
     command.add_command(verb)
 
 
-@command.command("list", epilog="Example: cit agent list --json")
+@command.command(
+    "list", short_help="list agents: pools, what they hold, when last heard of", epilog="Example: cit agent list --json"
+)
 @click.option("-C", "directory", default=".", help="the checkout")
 @click.option("--json", "as_json", is_flag=True, help="one JSON document per agent")
 def list_agents(directory: str, as_json: bool) -> None:

@@ -22,7 +22,11 @@ from citgit.wiring.configs import with_agent
 from citgit.wiring.install import SERVICE, Login, Node, by_name, chosen_wheels, look, refuse_unfit
 
 
-@click.command("install", epilog="Example: cit agent install anna@lab1 --pool default --label gpu")
+@click.command(
+    "install",
+    short_help="make a machine with ssh a node of citgit",
+    epilog="Example: cit agent install anna@lab1 --pool default --label gpu",
+)
 @click.argument("host", metavar="[USER@]HOST[:PORT]")
 @click.option("-C", "directory", default=".", help="the checkout")
 @click.option("--name", "agent", default="", help="the agent's name; default: that of the host")

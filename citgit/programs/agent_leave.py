@@ -25,7 +25,7 @@ from citgit.wiring.install import Installed
 _LOOK_S = 1.0
 
 
-@click.command("drain", epilog="Example: cit agent drain lab1 --wait")
+@click.command("drain", short_help="let an agent take no new builds", epilog="Example: cit agent drain lab1 --wait")
 @click.argument("agent", shell_complete=complete.agents)
 @click.option("-C", "directory", default=".", help="the checkout")
 @click.option("--off", is_flag=True, help="let it take builds again")
@@ -56,7 +56,11 @@ def drain(agent: str, directory: str, off: bool, wait: bool, policy: bool, branc
         _until_free(clone, agent, host if not policy else "")
 
 
-@click.command("remove", epilog="Example: cit agent remove lab1 --node")
+@click.command(
+    "remove",
+    short_help="take an agent out of the team, and off its machine",
+    epilog="Example: cit agent remove lab1 --node",
+)
 @click.argument("agent", shell_complete=complete.agents)
 @click.option("-C", "directory", default=".", help="the checkout")
 @click.option("--node", is_flag=True, help="drain it, wait, and end its worker on the node first")

@@ -30,7 +30,7 @@ VERBS = {
     "retry": ("retry", "ask for the same build again"),
     "grant": ("grant", "let somebody read a private build"),
     "job": ("job", "list, show, check, add and copy jobs"),
-    "agent": ("agent", "list, drain and remove agents"),
+    "agent": ("agent", "install, list, drain and remove agents"),
     "policy": ("policy", "who may do what: show, publish, sign, revoke, invite"),
     "worker": ("worker", "poll, claim and build"),
     "demo": ("demo", "show the whole thing in a folder of its own"),
@@ -62,7 +62,7 @@ class Verbs(click.Group):
         if found is None and not ctx.resilient_parsing:
             import difflib
 
-            near = difflib.get_close_matches(name, VERBS, n=1, cutoff=0.5)
+            near = difflib.get_close_matches(name, VERBS, n=1, cutoff=0.6)
             hint = f"did you mean 'cit {near[0]}'?" if near else "'cit --help' lists them"
             raise UsageError(f"no verb {name[:80]!r}", hint=hint)
         return _external(name, found) if found else None

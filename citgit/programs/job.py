@@ -22,7 +22,7 @@ def command() -> None:
     """Lists, shows, checks, adds and copies jobs, as the working tree or a revision has them."""
 
 
-@command.command("list", epilog="Example: cit job list --ref main")
+@command.command("list", short_help="list the jobs", epilog="Example: cit job list --ref main")
 @click.option("-C", "directory", default=".", help="the checkout")
 @click.option("--ref", default="", help="a revision; default: the working tree")
 @click.option("--json", "as_json", is_flag=True, help="one JSON document per job")
@@ -38,7 +38,7 @@ def list_jobs(directory: str, ref: str, as_json: bool) -> None:
             click.echo(plain(f"{name:<16} {' '.join(job.command) or '(to be extended)'}{starts}{after}"))
 
 
-@command.command("show", epilog="Example: cit job show check --json")
+@command.command("show", short_help="show a job with all that it inherits", epilog="Example: cit job show check --json")
 @click.argument("job", shell_complete=complete.jobs)
 @click.option("-C", "directory", default=".", help="the checkout")
 @click.option("--ref", default="", help="a revision; default: the working tree")
@@ -60,7 +60,9 @@ def show_job(job: str, directory: str, ref: str, as_json: bool) -> None:
         click.echo(plain("builds " + " ".join(f"{key}={value}" for key, value in cell.items())))
 
 
-@command.command("check", epilog="Example: cit job check --ref HEAD")
+@command.command(
+    "check", short_help="check cit.toml and team.toml for faults", epilog="Example: cit job check --ref HEAD"
+)
 @click.option("-C", "directory", default=".", help="the checkout")
 @click.option("--ref", default="", help="a revision; default: the working tree")
 @click.option("--json", "as_json", is_flag=True, help="one JSON document per fault")
@@ -81,7 +83,9 @@ def check_jobs(ctx: click.Context, directory: str, ref: str, as_json: bool) -> N
     ctx.exit(2 if faults else 0)
 
 
-@command.command("new", epilog="Example: cit job new lint --push '*' -- ruff check .")
+@command.command(
+    "new", short_help="add a job to cit.toml", epilog="Example: cit job new lint --push '*' -- ruff check ."
+)
 @click.argument("job")
 @click.argument("argv", metavar="COMMAND...", nargs=-1, required=True)
 @click.option("-C", "directory", default=".", help="the checkout")
@@ -93,7 +97,7 @@ def new_job(job: str, argv: tuple[str, ...], directory: str, push: tuple[str, ..
     _write(Path(directory), job, path, content, as_json)
 
 
-@command.command("clone", epilog="Example: cit job clone check check-clang")
+@command.command("clone", short_help="add a copy of a job", epilog="Example: cit job clone check check-clang")
 @click.argument("old", shell_complete=complete.jobs)
 @click.argument("new")
 @click.option("-C", "directory", default=".", help="the checkout")

@@ -101,7 +101,12 @@ def _kept(build: Build, component: str) -> Iterator[Line]:
     """The lines that the result kept, with a word to people about where the others are."""
     place = where(build)
     if build.result is None:
-        state = "its log is at " + plain(place) if place else f"it is {build.state}"
+        if not place:
+            raise NotFound(
+                f"build {build.id} has printed nothing: it is {build.outcome.value if build.outcome else build.state}",
+                hint=f"cit why {build.id}" if build.outcome else f"cit log -f {build.id}",
+            )
+        state = "its log is at " + plain(place)
         raise NotFound(f"no output of build {build.id} is here: {state}", hint=f"cit log -f {build.id}")
     if component:
         raise NotFound(f"component {component!r} is not on this machine", hint=f"the log is at {plain(place)}")

@@ -9,7 +9,7 @@ from citgit.programs import complete
 from citgit.programs.controls import act
 
 
-@click.command("pause", epilog="Example: cit pause check@main --why 'wrong branch'")
+@click.command("pause", epilog="Example: cit pause check@main --why 'its disk is being replaced'")
 @click.argument("build", default="", shell_complete=complete.builds)
 @click.option("-C", "directory", default=".", help="the checkout")
 @click.option("--why", "reason", default="", help="for the record")

@@ -27,7 +27,9 @@ def command() -> None:
     """Who may do what: shown, published, signed; people let in, keys revoked."""
 
 
-@command.command("show", epilog="Example: cit policy show --at 3 --diff")
+@command.command(
+    "show", short_help="print the policy in force, or an earlier one", epilog="Example: cit policy show --at 3 --diff"
+)
 @click.option("-C", "directory", default=".", help="the checkout")
 @click.option("--at", "revision", default="", help="an earlier policy: its version, or the start of its oid")
 @click.option("--diff", is_flag=True, help="only what it changed against the one before it")

@@ -17,7 +17,11 @@ from citgit.wiring.clone import open_clone
 _NAME = pattern(r"[A-Za-z0-9][A-Za-z0-9._@/+-]*")
 
 
-@click.command("gitolite", epilog="Example: cit policy gitolite project --keys keydir >conf/project.conf")
+@click.command(
+    "gitolite",
+    short_help="print gitolite's rules for a state repository",
+    epilog="Example: cit policy gitolite project --keys keydir >conf/project.conf",
+)
 @click.argument("repository")
 @click.option("-C", "directory", default=".", help="the checkout")
 @click.option("--keys", default="", help="also write everybody's keys here: NUMBER/NAME.pub, as gitolite wants them")

@@ -26,7 +26,11 @@ from citgit.wiring.configs import with_keys
 from citgit.wiring.keys import ensure_key, fingerprint, read_public_key, signer_for
 
 
-@click.command("revoke", epilog="Example: cit policy revoke ben --why 'laptop stolen'")
+@click.command(
+    "revoke",
+    short_help="take a key out of force for ever",
+    epilog="Example: cit policy revoke ben --why 'laptop stolen'",
+)
 @click.argument("key")
 @click.option("-C", "directory", default=".", help="the checkout")
 @click.option("--why", "reason", required=True, help="for everybody to read")
@@ -83,7 +87,11 @@ def _ever(chain: PolicyChain) -> list[str]:
     return list(found)
 
 
-@click.command("recover", epilog="Example: cit policy recover --key /media/usb/anna-recovery")
+@click.command(
+    "recover",
+    short_help="give an admin who lost their key a new one",
+    epilog="Example: cit policy recover --key /media/usb/anna-recovery",
+)
 @click.option("-C", "directory", default=".", help="a checkout; a fresh clone will do")
 @click.option("--key", "recovery", required=True, help="the recovery key that 'cit init' made")
 @click.option("--name", "person", default="", help="whose key was lost; default: the only other admin")

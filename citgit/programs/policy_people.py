@@ -32,7 +32,9 @@ from citgit.wiring.shipped import install_hook, programs_dir
 _ROLES = click.Choice([role.value for role in Role])
 
 
-@click.command("invite", epilog="Example: cit policy invite ben --group dev")
+@click.command(
+    "invite", short_help="print a line that lets a colleague in", epilog="Example: cit policy invite ben --group dev"
+)
 @click.argument("who")
 @click.option("-C", "directory", default=".", help="the checkout")
 @click.option("--role", "roles", multiple=True, type=_ROLES, help="default: request and read")
@@ -63,7 +65,11 @@ def invite(who: str, directory: str, roles: tuple[str, ...], groups: tuple[str, 
     return {"person": who, "line": line}
 
 
-@click.command("join", epilog="Example: cit policy join git@host:team/project.git ben:3f0c…:91ab…")
+@click.command(
+    "join",
+    short_help="answer an invitation",
+    epilog="Example: cit policy join git@host:team/project.git ben:3f0c…:91ab…",
+)
 @click.argument("url")
 @click.argument("code")
 @click.option("-C", "directory", default="", help="the checkout to set up; default: this one, or a new clone")
@@ -93,7 +99,7 @@ def join(url: str, code: str, directory: str, into: str, key: str) -> dict[str, 
     return {"person": who, "key": str(path), "checkout": str(top)}
 
 
-@click.command("accept", epilog="Example: cit policy accept ben")
+@click.command("accept", short_help="let in whoever answered one", epilog="Example: cit policy accept ben")
 @click.argument("who", nargs=-1)
 @click.option("-C", "directory", default=".", help="a checkout of the protected branch")
 @answering

@@ -31,7 +31,11 @@ from citgit.wiring.clone import Clone, open_clone
 from citgit.wiring.configs import read_team
 
 
-@click.command("publish", epilog="Example: git commit -am 'Add agent lab1' && cit policy publish")
+@click.command(
+    "publish",
+    short_help="make team.toml the next policy",
+    epilog="Example: git commit -am 'Add agent lab1' && cit policy publish",
+)
 @click.option("-C", "directory", default=".", help="the checkout")
 @click.option("--why", "reason", default="", help="for the record")
 @click.option("--dry-run", is_flag=True, help="only say what would change")
@@ -60,7 +64,7 @@ def publish(directory: str, reason: str, dry_run: bool, yes: bool, reseal: bool)
     return outcome(put(clone, chain, actor, Next(team=team, seal=seal_of(clone.state), reason=reason)))
 
 
-@click.command("sign", epilog="Example: cit policy sign")
+@click.command("sign", short_help="sign what another admin proposed", epilog="Example: cit policy sign")
 @click.argument("proposal", default="")
 @click.option("-C", "directory", default=".", help="the checkout")
 @click.option("--yes", is_flag=True, help="do not ask")

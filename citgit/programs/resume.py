@@ -9,7 +9,7 @@ from citgit.programs import complete
 from citgit.programs.controls import act
 
 
-@click.command("resume", epilog="Example: cit resume check@main --why 'wrong branch'")
+@click.command("resume", epilog="Example: cit resume check@main")
 @click.argument("build", default="", shell_complete=complete.builds)
 @click.option("-C", "directory", default=".", help="the checkout")
 @click.option("--why", "reason", default="", help="for the record")
