@@ -325,11 +325,17 @@ def _evidence(build: Build, record: Record, _who: frozenset[Who], _chain: Policy
 
 
 def _rests_on_absent(build: Build, record: Record, facts: Facts) -> bool:
-    """Whether the record ends this build because of another one that is not here."""
+    """Whether the record ends this build because of another one that is not here, or not as it was.
+
+    After a restore a build that had ended may come to another end.
+    """
     body = record.body
     if isinstance(body, Supersede):
         return body.successor > build.id and facts.other(body.successor) is None
-    return isinstance(body, Reused | Skipped) and facts.other(body.build) is None
+    if not isinstance(body, Reused | Skipped):
+        return False
+    other = facts.other(body.build)
+    return other is None or other.final not in ("", body.final)
 
 
 def _promises_fit(build: Build, record: Record, *_: object) -> str:

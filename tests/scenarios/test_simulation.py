@@ -30,6 +30,14 @@ def test_promises(profile: str, first: int) -> None:
     assert executed > 25
 
 
+@pytest.mark.parametrize(("profile", "seed"), [("restore", 301402)])
+def test_what_once_broke(profile: str, seed: int) -> None:
+    """Histories in which campaigns found a promise broken: an upstream build with two ends, around a restore."""
+    trace = Trace(seed, PROFILES[profile])
+    trace.run()
+    trace.check()
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_no_verdict_reads_a_clock(seed: int) -> None:
     """With everybody's clock right, or wrong by up to ten years and stepping, each build has the same story."""
