@@ -11,13 +11,13 @@ from pathlib import Path
 import click
 
 from citgit.errors import NotFound, UsageError
-from citgit.flows.builds import Repository
-from citgit.flows.poll import poll
 from citgit.model.build import Build
+from citgit.model.policy import PolicyView
 from citgit.model.record import FirstError
 from citgit.programs import complete
 from citgit.programs.find import find_build, title
-from citgit.programs.log_place import open_log, where
+from citgit.programs.log_follow import Over, again
+from citgit.programs.log_place import open_log, pause, where
 from citgit.programs.log_tree import print_tree
 from citgit.programs.reach import reach
 from citgit.programs.test_words import change_lines, changed
@@ -25,6 +25,7 @@ from citgit.programs.wording import emit, plain
 from citgit.wiring import logs
 from citgit.wiring.clone import Clone, open_clone
 from citgit.wiring.logs import Line, LogNode, LogSource, visible
+from citgit.wiring.nodes import NodeAway, NoServe
 
 _COUNT = 20
 
@@ -56,7 +57,8 @@ def command(
     found = find_build(repository, clone, build)
     if follow:
         found = _until_there(clone, found)
-    source = open_log(clone, found)
+    over = Over(clone, found) if follow else None
+    source = _source(clone, repository.snapshot.policies.tip, found, over)
     if source and not (component or follow or failed or wanted or first or last):
         nodes = source.nodes()
         if len(nodes) > 1:
@@ -65,26 +67,33 @@ def command(
     if failed:
         for words in change_lines(changed(repository, found)):
             click.echo(words, err=True)
-    lines = _chosen(clone, found, source, component, follow=follow, failed=failed, last=last, everywhere=bool(wanted))
+    lines = _chosen(clone, found, source, component, over, failed=failed, last=last, everywhere=bool(wanted))
     lines = (line for line in lines if wanted is None or wanted.search(line.text))
-    for line in itertools.islice(lines, first or None):
-        _print(line, times, as_json)
+    try:
+        for line in itertools.islice(lines, first or None):
+            _print(line, times, as_json)
+    except NodeAway as error:
+        if over is None or not over.build.result:
+            raise
+        click.echo(f"the build is over, and the rest of its log is out of reach: {plain(error.message)}", err=True)
+        for line in _kept(over.build, component):
+            _print(line, times, as_json)
 
 
 def _chosen(
-    clone: Clone, build: Build, source: LogSource | None, component: str, *, follow: bool, failed: bool, last: int,
+    clone: Clone, build: Build, source: LogSource | None, component: str, over: Over | None, *, failed: bool, last: int,
     everywhere: bool,
 ) -> Iterable[Line]:  # fmt: skip
-    """The lines that are asked for, before any --grep."""
+    """The lines that are asked for, before any --grep; with `over`, those that come until then."""
     path = component.removeprefix(".")
     if failed:
         return _failed(build, source)
     if source is None:
         return _kept(build, component)
-    if follow and not component:
-        return _marked(_waiting(clone, logs.watch(source, _Over(clone, build))))
-    if follow:
-        return logs.follow(source, path, _Over(clone, build), lambda: clone.state.clock.sleep(0.2))
+    if over and not component:
+        return _marked(_waiting(clone, source, logs.watch(source, over)))
+    if over:
+        return logs.follow(source, path, over, lambda: pause(clone, source))
     if last:
         return logs.tail(source, path, last)
     return _everywhere(source, source.nodes()) if everywhere and not component else logs.read(source, path)
@@ -146,10 +155,10 @@ def _marked(lines: Iterable[tuple[str, Line]]) -> Iterator[Line]:
     return (replace(line, text=f"{plain(path)}: {line.text}") if path else line for path, line in lines)
 
 
-def _waiting(clone: Clone, steps: Iterable[tuple[str, Line] | None]) -> Iterator[tuple[str, Line]]:
+def _waiting(clone: Clone, source: LogSource, steps: Iterable[tuple[str, Line] | None]) -> Iterator[tuple[str, Line]]:
     for step in steps:
         if step is None:
-            clone.state.clock.sleep(0.2)
+            pause(clone, source)
         else:
             yield step
 
@@ -162,33 +171,22 @@ def _print(line: Line, times: bool, as_json: bool) -> None:
     click.echo((f"{line.time_ms / 1000:9.3f}  " if times and line.stream else "") + text)
 
 
-def _again(clone: Clone, build: Build) -> Build:
-    return Repository(clone.state, poll(clone.state)).find(build.id) or build
-
-
 def _until_there(clone: Clone, build: Build) -> Build:
     """Waits until the build has a place for its log, or is over."""
     while not build.is_final and not where(build) and not build.broken and not build.unsupported:
         clone.state.clock.sleep(0.5)
-        build = _again(clone, build)
-    # elsewhere: nothing to follow here, so the end of the build is what can be waited for
-    while not build.is_final and where(build) and open_log(clone, build) is None:
-        clone.state.clock.sleep(1)
-        build = _again(clone, build)
+        build = again(clone, build)
     return build
 
 
-class _Over:
-    """Whether the build is over; asks the host at most every two seconds."""
-
-    def __init__(self, clone: Clone, build: Build) -> None:
-        self._clone = clone
-        self._build = build
-        self._asked = clone.state.clock.monotonic()
-
-    def __call__(self) -> bool:
-        now = self._clone.state.clock.monotonic()
-        if not self._build.is_final and now - self._asked >= 2:
-            self._asked = now
-            self._build = _again(self._clone, self._build)
-        return self._build.is_final
+def _source(clone: Clone, policy: PolicyView, build: Build, over: Over | None) -> LogSource | None:
+    """The log, wherever it can be read; None, with a word to people, if nowhere. A follower waits for a node."""
+    while True:
+        try:
+            return open_log(clone, policy, build, over.wait if over else lambda error: False)
+        except (NotFound, NodeAway, NoServe) as error:
+            if over is None or build.is_final:
+                click.echo(plain(error.message), err=True)
+                return None
+            if not over.wait(error):
+                return None

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from citgit.model.build import Build
+from citgit.model.policy import PolicyView
 from citgit.model.record import Progress
 from citgit.wiring.clone import Clone
 from citgit.wiring.logs import LocalLog, LogSource
+from citgit.wiring.nodes import NodeAway, RemoteLog, far
+
+_LOOK_S = 0.03
 
 
 def where(build: Build) -> str:
@@ -30,7 +36,23 @@ def local_log(build: Build) -> Path | None:
         return None
 
 
-def open_log(clone: Clone, build: Build) -> LogSource | None:
-    """The log, if it can be read from here; None if not."""
-    root = local_log(build)
-    return LocalLog(root) if root else None
+def open_log(
+    clone: Clone, policy: PolicyView, build: Build, again: Callable[[NodeAway], bool] = lambda error: False
+) -> LogSource:
+    """The log: on this machine, else on the node that has it; `again` is asked after a break whether to go on.
+
+    Raises NotFound, NodeAway, NoServe: it cannot be read now; Refused: not by this person.
+    """
+    if root := local_log(build):
+        return LocalLog(root)
+    source = RemoteLog(partial(far(clone, policy, build).call, "log"), again)
+    source.nodes()
+    return source
+
+
+def pause(clone: Clone, source: LogSource) -> None:
+    """Waits until the log may have changed."""
+    if isinstance(source, RemoteLog):
+        source.wait()
+    else:
+        clone.state.clock.sleep(_LOOK_S)

@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from citgit.errors import CitError, Refused, UsageError
 from citgit.model.names import is_name
@@ -29,6 +30,9 @@ from citgit.wiring.command import (
     run_git,
     spellings,
 )
+
+if TYPE_CHECKING:
+    from citgit.programs.node.asked import Asked
 
 IDLE = 600.0
 """Seconds of silence after which a client is taken for gone; a worker's slowest poll is a minute."""
@@ -95,23 +99,27 @@ def _command(options: argparse.Namespace, asked: str | None) -> Command | NodeCo
 
 def _node(command: NodeCommand, options: argparse.Namespace) -> int:
     """Does what a verb of this node does; the client is told what went wrong in a message of its own."""
-    from citgit.programs.node.asked import Asked
-    from citgit.wiring.serve_node import Gone, Talk, sorry
+    from citgit.wiring.talk import Gone, Talk, sorry
 
-    asked = Asked(
-        verb=command.verb, words=command.words, reader=options.reader, key=options.key,
-        own=options.own or not options.reader, homes=tuple(Path(path) for path in options.home),
-    )  # fmt: skip
     try:
-        talk = Talk(patience=options.idle)
+        talk = Talk(patience=options.idle)  # greets: a busy machine takes its time for all that comes now
         try:
-            importlib.import_module(f"citgit.programs.node.{VERBS[command.verb]}").serve(asked, talk)
+            importlib.import_module(f"citgit.programs.node.{VERBS[command.verb]}").serve(_asked(command, options), talk)
         except CitError as error:
             talk.say(sorry(error))
             return error.status
     except (Gone, BrokenPipeError, ConnectionResetError):
         return 0
     return 0
+
+
+def _asked(command: NodeCommand, options: argparse.Namespace) -> Asked:
+    from citgit.programs.node.asked import Asked
+
+    return Asked(
+        verb=command.verb, words=command.words, reader=options.reader, key=options.key,
+        own=options.own or not options.reader, homes=tuple(Path(path) for path in options.home),
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -24,8 +24,8 @@ from citgit.ssh.talk import NODE_VERSIONS, NodeMessage, Sorry, decoded, encoded
 
 T = TypeVar("T")
 
-PATIENCE_S = 5.0
-"""For how long a node may say nothing before it is taken for away."""
+PATIENCE_S = 20.0
+"""For how long a node that ssh reaches may say nothing: it may be busy. One that is away ssh tells of in five."""
 
 _PROOF_S = 900.0
 _CHUNK = 1 << 18

@@ -29,7 +29,7 @@ _RUN, _TMP = "/run/", "/tmp"
 
 # A network that went away, before or after the connection was made, must not keep everybody waiting.
 _PATIENCE = ("-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=3")
-_HURRY = ("-o", "ConnectTimeout=5", "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3")
+_HURRY = ("-o", "ConnectTimeout=5", "-o", "ServerAliveInterval=2", "-o", "ServerAliveCountMax=2")
 
 _STUCK = 3.0
 """Seconds within which a living master greets; it does so in less than one millisecond."""

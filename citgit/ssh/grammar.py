@@ -36,6 +36,7 @@ _CLAIM = pattern(r"[0-9a-f]{40}", re.ASCII)
 
 NODE_VERBS: Mapping[str, tuple[re.Pattern[str], ...]] = {
     "stats": (),
+    "log": (_CLAIM,),
     "artifact": (_CLAIM,),
     "workspace": (_CLAIM,),
 }

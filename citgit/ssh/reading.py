@@ -70,3 +70,38 @@ class Done(NodeMessage, frozen=True, kw_only=True):
     """It was done."""
 
     message: str = ""
+
+
+class AllNodes(NodeMessage, frozen=True, kw_only=True):
+    """Asks for all components of the log."""
+
+
+class Await(NodeMessage, frozen=True, kw_only=True):
+    """Asks what has changed since the last answer, as soon as something has, at the latest after so many seconds."""
+
+    seconds: Annotated[float, msgspec.Meta(ge=0, le=60)] = 1.0
+
+
+class Nodes(NodeMessage, frozen=True, kw_only=True):
+    """The body is a JSON list of components: `whole` if these are all, else those that have changed."""
+
+    whole: bool = False
+
+
+class PieceOf(NodeMessage, frozen=True, kw_only=True):
+    """Asks for bytes of a component's `out`, `err` or `times`."""
+
+    path: Annotated[str, msgspec.Meta(max_length=4096)]
+    name: Annotated[str, msgspec.Meta(pattern="^(out|err|times)$")]
+    at: Count
+    count: Annotated[int, msgspec.Meta(ge=0, le=1 << 20)]
+
+
+class IndexOf(NodeMessage, frozen=True, kw_only=True):
+    """Asks for what is known of a finished component besides."""
+
+    path: Annotated[str, msgspec.Meta(max_length=4096)]
+
+
+class Piece(NodeMessage, frozen=True, kw_only=True):
+    """The body is what was asked for; empty if there is none."""

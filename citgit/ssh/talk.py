@@ -102,9 +102,10 @@ class Talk:
             raise Garbled("a client's message has no body")
         return decoded(kind, head)
 
-    def has_left(self, seconds: float) -> bool:
-        """Waits that long, less if the client says something; whether it has left instead."""
-        return bool(select.select([self._source], [], [], seconds)[0]) and not self._take()
+    def rest(self, seconds: float) -> None:
+        """Waits that long, less if the client says something. Raises Gone if it leaves."""
+        if select.select([self._source], [], [], seconds)[0] and not self._take():
+            raise Gone
 
     def _take(self) -> bool:
         """Takes what the client says now; False if it has ended."""

@@ -43,11 +43,15 @@ class Ways:
     def to_node(self, host: str, key: Path | None) -> Connection | None:
         """The connection to a node, `host` as in team.toml, with a person's key; None if it is no host of ssh."""
         from citgit.git.reach import reach
-        from citgit.ssh.address import ssh_address
+        from citgit.ssh.address import login_address, ssh_address
         from citgit.ssh.connection import Chosen, Connection
 
         # git knows addresses of repositories alone; what the user set for a host counts for them and for us
-        found = reach(self._git_dir, f"{host.rstrip('/')}/node" if "://" in host else f"{host}:node")
+        login = login_address(host.removeprefix("ssh://").rstrip("/"))
+        if login is None:
+            return None
+        name = f"{login.host}:{login.port}" if login.port else login.host
+        found = reach(self._git_dir, f"ssh://{name}/node")
         address = ssh_address(found.url)
         chosen = Chosen(found.command, found.program)
         return Connection(address, chosen, key=key, hurry=True) if address else None

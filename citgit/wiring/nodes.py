@@ -14,13 +14,14 @@ from citgit.model.policy import PolicyView
 from citgit.model.record import Claim
 from citgit.ssh.call import Call, NodeAway, NoServe, node_line
 from citgit.ssh.reading import Content, Done, Get
+from citgit.ssh.remote_log import RemoteLog
 from citgit.wiring.clone import Clone, state_dir
 from citgit.wiring.hosts import Ways
 from citgit.wiring.proofs import prove
 from citgit.workspaces.inputs import bring
 from citgit.workspaces.landing import Landing, landing
 
-__all__ = ["Call", "Far", "NoServe", "NodeAway", "bring_kept", "far"]
+__all__ = ["Call", "Far", "NoServe", "NodeAway", "RemoteLog", "bring_kept", "far"]
 
 _AT_ONCE = 1 << 20
 

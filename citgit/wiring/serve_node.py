@@ -8,19 +8,29 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from citgit.errors import NotFound
+from citgit.ssh.frames import BODY_LIMIT
 from citgit.ssh.frames import Garbled as Garbled
 from citgit.ssh.grammar import NodeCommand as NodeCommand
 from citgit.ssh.grammar import parse_node as parse_node
 from citgit.ssh.pipe import Gone as Gone
 from citgit.ssh.reading import MOST_NAMES, Item, Items
+from citgit.ssh.reading import AllNodes as AllNodes
+from citgit.ssh.reading import Await as Await
 from citgit.ssh.reading import Content as Content
 from citgit.ssh.reading import Done as Done
 from citgit.ssh.reading import Folder as Folder
 from citgit.ssh.reading import Get as Get
+from citgit.ssh.reading import IndexOf as IndexOf
+from citgit.ssh.reading import Nodes as Nodes
+from citgit.ssh.reading import Piece as Piece
+from citgit.ssh.reading import PieceOf as PieceOf
 from citgit.ssh.talk import NodeMessage as NodeMessage
 from citgit.ssh.talk import Talk as Talk
 from citgit.ssh.talk import sorry as sorry
 from citgit.workspaces.below import folder, is_plain_name, open_file, plain_parts
+
+MOST_BYTES = BODY_LIMIT
+"""Bytes in the body of one message."""
 
 
 def open_kept(top: Path, path: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import stat
@@ -15,7 +16,7 @@ from citgit.model.plan import Input
 from citgit.workspaces.below import folder, plain_parts
 
 _BLOCK = 1 << 20
-_FULL = frozenset({28, 122})  # ENOSPC, EDQUOT
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class Landing:
@@ -61,8 +62,7 @@ def landing(top: Path, wanted: Input, *, resume: bool = False) -> Iterator[Landi
         with folder(top, names[:-1], make=True) as parent, _file(parent, wanted, resume) as (handle, scratch):
             file = Landing(handle, wanted, os.fstat(handle).st_size)
             yield file
-            _finish(file, handle, scratch, parent)
-            os.rename(scratch, names[-1], src_dir_fd=parent, dst_dir_fd=parent)
+            _finish(file, handle, scratch, parent, names[-1])
     except OSError as error:
         where = f"artifact {wanted.path!r} of {wanted.label}"
         if error.errno in _FULL:
@@ -70,12 +70,17 @@ def landing(top: Path, wanted: Input, *, resume: bool = False) -> Iterator[Landi
         raise Refused(f"cannot put {where} into {str(top)!r}: {error.filename!r}: {error.strerror}") from error
 
 
-def _finish(file: Landing, handle: int, scratch: str, parent: int) -> None:
+def _finish(file: Landing, handle: int, scratch: str, parent: int, name: str) -> None:
     if not file.is_whole:
         # what is wrong stays wrong: the next time begins anew
         os.unlink(scratch, dir_fd=parent)
         raise _changed(file.wanted)
     os.fchmod(handle, file.mode & ~_umask())
+    try:
+        os.rename(scratch, name, src_dir_fd=parent, dst_dir_fd=parent)
+    except OSError:
+        os.unlink(scratch, dir_fd=parent)
+        raise
 
 
 @contextmanager
@@ -83,10 +88,11 @@ def _file(parent: int, wanted: Input, resume: bool) -> Iterator[tuple[int, str]]
     scratch = f".cit-{wanted.sha256[:32]}.part" if resume else f".cit-{wanted.sha256[:32]}-{os.getpid()}"
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | (os.O_NONBLOCK if resume else os.O_EXCL)
     handle = os.open(scratch, flags, 0o600, dir_fd=parent)
+    about = os.fstat(handle)
+    if not stat.S_ISREG(about.st_mode) or about.st_uid != os.geteuid() or about.st_nlink != 1:
+        os.close(handle)
+        raise OSError(errno.EINVAL, "is in the way, and not ours", scratch)
     try:
-        about = os.fstat(handle)
-        if not stat.S_ISREG(about.st_mode) or about.st_uid != os.geteuid() or about.st_nlink != 1:
-            raise OSError(22, "is in the way, and not ours", scratch)
         if about.st_size > wanted.size:
             os.ftruncate(handle, 0)
         yield handle, scratch

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 from programs.site import Answer, Site, make_site
 from services import Sshd
@@ -27,9 +30,13 @@ JOBS = """\
 command = ["sh", "-c", "echo hello; echo oops >&2; mkdir -p out/bin; seq 100000 >out/a.txt; echo prog >out/bin/run"]
 keep.artifacts = ["out/**"]
 place.executor = "process"
+
+[job.drip]
+command = ["sh", "-c", "for i in $(seq 25); do date +%s.%N; sleep 0.15; done; echo end"]
+place.executor = "process"
 """
 
-PEOPLE = {"ben": '["request", "read"]', "rob": '["request"]', "eve": "[]"}
+PEOPLE = {"ben": '["request", "read"]', "cat": '["read"]', "rob": '["request"]', "eve": "[]"}
 """Who is in the team, and their roles."""
 
 
@@ -41,6 +48,7 @@ class Node:
         self.home = folder / "lab1"
         self.site: Site = make_site(folder, patch, None, jobs)
         self.keys = {"anna": folder / "citgit" / "keys" / "anna"}
+        self._readers: dict[str, Reader] = {}
         team = self._team()
         self.site.commit("a team", team_toml=(self.site.top / "team.toml").read_text() + team)
         self.site.git("push", "-q", "--no-verify", "origin", "main")
@@ -49,7 +57,7 @@ class Node:
 
     def _team(self) -> str:
         public = generate(self.folder / "citgit" / "keys" / "lab1", "lab1")
-        host = f"ssh://{ACCOUNT}@127.0.0.1:{self.sshd.port}"
+        host = f"{ACCOUNT}@127.0.0.1:{self.sshd.port}"
         team = f'\n[agent.lab1]\nkey = "{public}"\nhost = "{host}"\n'
         for name, roles in PEOPLE.items():
             self.keys[name] = self.folder / "citgit" / "keys" / name
@@ -69,6 +77,33 @@ class Node:
         self.sshd.give(self.home, ACCOUNT)
         return answer
 
+    @contextmanager
+    def worker(self) -> Iterator[subprocess.Popen[bytes]]:
+        """A worker of the service account, until it is not needed any more."""
+        self.home.mkdir(mode=0o700, exist_ok=True)
+        key = self.folder / "lab1-key"
+        shutil.copyfile(self.folder / "citgit" / "keys" / "lab1", key)
+        for path in (self.home, key, self.site.bare):
+            self.sshd.give(path, ACCOUNT)
+        key.chmod(0o600)
+        argv = [str(self.sshd.python().parent / "cit"), "worker", "--agent", "lab1", "--own", "--no-doors", "--home",
+                str(self.home), "--url", str(self.site.bare), "--key", str(key)]  # fmt: skip
+        home = pwd.getpwnam(ACCOUNT).pw_dir
+        env = {"HOME": home, "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
+        process = subprocess.Popen(argv, user=ACCOUNT, group=ACCOUNT, extra_groups=[], env=env, cwd=home,
+                                   stdout=subprocess.DEVNULL)  # fmt: skip
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait()
+
+    def servers(self) -> list[psutil.Process]:
+        """The cit-serve processes that serve this node's files."""
+        found = psutil.process_iter(["cmdline"])
+        return [one for one in found if "citgit.programs.serve" in (words := one.info["cmdline"] or [])
+                and str(self.home) in words]  # fmt: skip
+
     def claim(self, build: str) -> str:
         """The claim of a build's last attempt."""
         shown = self.site.cit("show", build, "--json", status=None).documents[0]
@@ -85,7 +120,9 @@ class Node:
 
     def reader(self, person: str, options: str = "") -> Reader:
         """A person's own checkout, on a machine where they have no access to the node's files."""
-        return Reader(self, person, self.key(person, options)[:-3])
+        if person not in self._readers:
+            self._readers[person] = Reader(self, person, self.key(person, options)[:-3])
+        return self._readers[person]
 
     def call(self, key: list[str], verb: str, *words: str) -> Call:
         """A verb, begun."""
@@ -112,7 +149,8 @@ class Reader:
         settings = {"citgit.person": person, "citgit.key": str(self.key), "core.sshCommand": command}
         for name, value in settings.items():
             subprocess.run(["git", "-C", str(self.top), "config", name, value], check=True)
-        (self.home / ".gitconfig").write_text("[safe]\n\tdirectory = *\n")
+        for home in (self.home, node.folder):
+            (home / ".gitconfig").write_text("[safe]\n\tdirectory = *\n")
         node.sshd.give(self.home, READER)
         self.program = node.sshd.python().parent / "cit"
 
@@ -137,9 +175,15 @@ class Reader:
         return answer
 
 
-@pytest.fixture
-def node(sshd_server: Sshd, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
-    """A node that has built nothing yet."""
-    with sshd_server.folder() as folder:
-        monkeypatch.chdir(folder)
-        yield Node(folder, sshd_server, monkeypatch)
+@pytest.fixture(scope="module")
+def node(sshd_server: Sshd) -> Iterator[Node]:
+    """A node of its own for a file's tests, which has built nothing yet."""
+    with sshd_server.folder() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        yield Node(folder, sshd_server, patch)
+
+
+@pytest.fixture(scope="module")
+def build(node: Node) -> str:
+    """What the node has built: job `make`."""
+    return node.build("make")[0]

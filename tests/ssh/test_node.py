@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import pytest
-from nodes import Node, node
+from nodes import Node, build, node
 
 from citgit.programs.node.stats import End, Used
 
-__all__ = ["node"]
+__all__ = ["build", "node"]
 
 pytestmark = pytest.mark.privileged
 
 
-def test_how_a_node_is_used(node: Node) -> None:
+def test_how_a_node_is_used(node: Node, build: str) -> None:
     """Who has a role is told; who has none gets the same answer as on a node without workers."""
-    node.build("make")
     with node.call(node.key("ben"), "stats") as call:
         used = call.hear(Used)
         assert (used.agent, used.running, used.kept) == ("lab1", 0, 1)
@@ -25,7 +24,7 @@ def test_how_a_node_is_used(node: Node) -> None:
             call.hear(End)
 
 
-def test_only_the_verbs(node: Node) -> None:
+def test_only_the_verbs(node: Node, build: str) -> None:
     """Through sshd: no shell, no other program, no option, no repository; each refused with the same words."""
     key = node.key("ben")
     lines = [
@@ -39,18 +38,16 @@ def test_only_the_verbs(node: Node) -> None:
         assert b"cit-serve: error: " in told.stderr
 
 
-def test_a_key_that_is_not_theirs_any_more(node: Node) -> None:
+def test_a_key_that_is_not_theirs_any_more(node: Node, build: str) -> None:
     """A binding that names a key holds for as long as that key is in force."""
-    node.build("make")
     with node.call(node.key("ben", "--key SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"), "stats") as call:
         call.hear(End)
 
 
-def test_words_of_a_login(node: Node) -> None:
+def test_words_of_a_login(node: Node, build: str) -> None:
     """What a node's shell prints before cit-serve begins is skipped; what is no cit-serve is said to be none."""
     shell = [*node.sshd.command.split(), "-p", str(node.sshd.port), "citgit-anna@127.0.0.1"]
     serve = f"{node.sshd.python()} -m citgit.programs.serve --home {node.home}"
-    node.build("make")
     from citgit.ssh.call import Call, NoServe
 
     with Call([*shell, f"echo welcome; {serve} stats"], node="lab1", patience=30) as call:

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import socket
+import subprocess
+import time
 
 import pytest
-from nodes import Node, node
+from nodes import Node, build, node
 
 from citgit.errors import NotFound, Refused
 from citgit.git.contents import Digest
 from citgit.ssh.call import Call
 from citgit.ssh.reading import Challenge, Content, Done, Folder, Get, Items, Proof
 
-__all__ = ["node"]
+__all__ = ["build", "node"]
 
 pytestmark = pytest.mark.privileged
 
 
-def test_a_reader_gets_what_was_kept(node: Node) -> None:
+def test_a_reader_gets_what_was_kept(node: Node, build: str) -> None:
     """`cit get` in the checkout of somebody who may read: proven once, copied, as it was kept."""
-    (build,) = node.build("make")
     ben = node.reader("ben")
     to = ben.home / "to"
     got = ben.cit("get", build, "--to", str(to))
@@ -28,20 +30,18 @@ def test_a_reader_gets_what_was_kept(node: Node) -> None:
     assert [path.name for path in to.rglob(".*")] == []
 
 
-def test_no_role_no_files(node: Node) -> None:
+def test_no_role_no_files(node: Node, build: str) -> None:
     """Who lacks the role, or is nobody, is told so and gets nothing."""
-    (build,) = node.build("make")
     for name in ("rob", "eve", "stranger"):
         reader = node.reader(name)
         assert "access denied" in reader.cit("get", build, "--to", str(reader.home / "to"), status=3).err
         assert list((reader.home / "to").rglob("*")) == []
 
 
-def test_no_code_no_files(node: Node) -> None:
+def test_no_code_no_files(node: Node, build: str) -> None:
     """A reader who cannot compute the digest over the code gets nothing: no answer, another's, or an old one."""
-    (build,) = node.build("make")
     claim, commit = node.claim(build), node.site.git("rev-parse", "HEAD").strip()
-    key = node.key("ben")
+    key = node.key("cat")
     content = hashlib.sha256(b"".join(b"%d\n" % one for one in range(1, 100001))).hexdigest()
     asked: list[Challenge] = []
 
@@ -54,18 +54,19 @@ def test_no_code_no_files(node: Node) -> None:
     def call() -> Call:
         return node.call(key, "artifact", claim)
 
-    good = digest(Challenge(nonce="0" * 64, reader="person:ben"), "person:ben", claim)
+    good = digest(Challenge(nonce="0" * 64, reader="person:cat"), "person:cat", claim)
     answers = {
         "nothing": lambda one: Proof(),
         "a guess": lambda one: Proof(digest="0" * 64),
         "one for another question": lambda one: good,
         "somebody else's": lambda one: digest(one, "person:anna", claim),
-        "one for another attempt": lambda one: digest(one, "person:ben", "0" * 40),
-        "one over another revision": lambda one: digest(one, "person:ben", claim, f"{commit}~1"),
+        "one for another attempt": lambda one: digest(one, "person:cat", "0" * 40),
+        "one over another revision": lambda one: digest(one, "person:cat", claim, f"{commit}~1"),
     }
     first = node.site.git("rev-parse", "HEAD~1").strip()
-    answers["one over another revision"] = lambda one: digest(one, "person:ben", claim, first)
+    answers["one over another revision"] = lambda one: digest(one, "person:cat", claim, first)
     for what, answer in answers.items():
+        print(what)
         with call() as one:
             one._prove = answer  # a client that answers as it likes
             with pytest.raises(Refused, match="access denied"):
@@ -73,7 +74,7 @@ def test_no_code_no_files(node: Node) -> None:
         assert what
     assert len({one.nonce for one in asked}) == len(asked)
     with call() as one:
-        one._prove = lambda each: digest(each, "person:ben", claim)
+        one._prove = lambda each: digest(each, "person:cat", claim)
         one.hear(Done)
         one.say(Get(sha256=content))
         assert one.hear(Content).follow == 588895
@@ -84,14 +85,13 @@ def test_no_code_no_files(node: Node) -> None:
         assert one.raw(100) == b"0000\n"
 
 
-def test_folders_of_a_workspace(node: Node) -> None:
+def test_folders_of_a_workspace(node: Node, build: str) -> None:
     """A reader sees what is in it; links are told of, not followed, and no name leads out of it."""
-    (build,) = node.build("make")
     claim = node.claim(build)
     (workspace,) = (node.home / "workspaces").iterdir()
     (workspace / "evil").symlink_to("/etc")
     ben = node.reader("ben")
-    ben.cit("get", build, "--to", str(ben.home / "to"))
+    ben.cit("log", build)  # proves that he has the code
     key = node.key("ben")
     with node.call(key, "workspace", claim) as call:
         call.say(Folder())
@@ -115,3 +115,55 @@ def test_folders_of_a_workspace(node: Node) -> None:
             call.say(Folder(names=names))
             with pytest.raises(NotFound):
                 call.hear(Items)
+
+
+def test_logs_are_read_from_the_node(node: Node, build: str) -> None:
+    """As on the node itself: all of it, by pattern, the tail; who may not read is told so."""
+    ben = node.reader("ben")
+    assert ben.cit("log", build).out == "hello\noops\n"
+    assert ben.cit("log", build, "--grep", "^oo").out == "oops\n"
+    assert ben.cit("log", build, "--last", "1").out == "oops\n"
+    assert "access denied" in node.reader("rob").cit("log", build, status=3).err
+
+
+def test_a_log_is_followed_while_connections_break(node: Node) -> None:
+    """Lines arrive as they are written; after a break it goes on where it was, none twice, none missing."""
+    ben = node.reader("ben")
+    with node.worker():
+        asked = node.site.cit("run", "drip", "--json").documents
+        build = next(one["build"] for one in asked if "build" in one)
+        follow = ben.start("log", build, "-f")
+        assert follow.stdout is not None
+        late, lines = [], 0
+        for line in follow.stdout:
+            if line.startswith("end"):
+                break
+            late.append(time.time() - float(line))
+            lines += 1
+            if lines in (8, 16):
+                for server in node.servers():
+                    server.kill()
+        assert follow.wait(timeout=60) == 0
+        assert lines == 25
+        assert sorted(late)[len(late) // 2] < 1.0
+
+
+def test_a_node_that_is_away(node: Node, build: str) -> None:
+    """What the record holds is shown at once, with a word about the rest; nothing hangs."""
+    ben = node.reader("ben")
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(1)
+        usual = subprocess.check_output(["git", "-C", str(ben.top), "config", "core.sshCommand"], text=True).strip()
+        stuck = f"ssh -o ProxyCommand='nc 127.0.0.1 {deaf.getsockname()[1]}'"
+        subprocess.run(
+            ["git", "-C", str(ben.top), "-c", "safe.directory=*", "config", "core.sshCommand", stuck], check=True
+        )
+        began = time.monotonic()
+        said = ben.cit("log", build)
+        assert said.out == "hello\noops\n"
+        assert "cannot be reached" in said.err
+        assert "the last lines; the whole log is at " in said.err
+        assert "scp -- " in ben.cit("get", build, "--to", str(ben.home / "other"), status=75).err
+        assert time.monotonic() - began < 60
+        subprocess.run(["git", "-C", str(ben.top), "config", "core.sshCommand", usual], check=True)

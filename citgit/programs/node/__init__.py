@@ -8,6 +8,7 @@ from __future__ import annotations
 
 VERBS = {
     "stats": "stats",
+    "log": "log",
     "artifact": "artifact",
     "workspace": "workspace",
 }
