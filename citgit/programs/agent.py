@@ -8,6 +8,7 @@ import click
 
 from citgit.model.names import Kind
 from citgit.programs.agent_install import install
+from citgit.programs.agent_keys import keys
 from citgit.programs.agent_leave import drain, remove
 from citgit.programs.reach import reach
 from citgit.programs.why import offers
@@ -17,10 +18,10 @@ from citgit.wiring.clone import open_clone
 
 @click.group("agent", epilog="Example: cit agent list")
 def command() -> None:
-    """Installs agents, lists, drains and removes them."""
+    """Installs agents, lists, drains and removes them; says which keys may read on a node."""
 
 
-for verb in (install, drain, remove):
+for verb in (install, drain, remove, keys):
     command.add_command(verb)
 
 

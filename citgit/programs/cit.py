@@ -22,6 +22,7 @@ VERBS = {
     "log": ("log", "show what a build printed"),
     "why": ("why", "explain why a build waits, runs where it runs, or ended so"),
     "get": ("get", "copy what a build kept"),
+    "shell": ("shell", "open a shell in the workspace that a build left"),
     "diff": ("diff", "compare two builds"),
     "verify": ("verify", "check signatures and rules of records"),
     "cancel": ("cancel", "nobody wants a build any more"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from citgit.model.plan import Input
 from citgit.model.record import Artifact
 from citgit.model.units import rounded_size
 from citgit.programs.find import find_build, title
-from citgit.programs.log_place import where
+from citgit.programs.log_place import scp_line, where
 from citgit.programs.reach import reach
 from citgit.programs.wording import emit, plain
 from citgit.wiring.clone import Clone, open_clone
@@ -85,7 +84,7 @@ def _copy(clone: Clone, repository: Repository, build: Build, chosen: Sequence[A
         for one in chosen
     ]  # fmt: skip
     target.mkdir(parents=True, exist_ok=True)
-    node, _, log = where(build).partition(":")
+    _, _, log = where(build).partition(":")
     # HOME/attempts/CLAIM/log
     home = Path(log).parents[2] if log.startswith("/") and log.count("/") > 3 else None
     try:
@@ -94,10 +93,10 @@ def _copy(clone: Clone, repository: Repository, build: Build, chosen: Sequence[A
         try:
             _fetch(far(clone, repository.snapshot.policies.tip, build, result.claim), target, files)
         except (NotFound, NodeAway, NoServe) as error:
-            path = shlex.quote(plain(f"{node}:{log.removesuffix('/log')}/artifacts/{chosen[0].path}"))
+            line = scp_line(repository.snapshot.policies.tip, build, f"artifacts/{chosen[0].path}", str(target))
             raise type(error)(
                 f"the artifacts are not on this machine: {error.message}",
-                hint=f"{error.hint}; with an account there: scp -- {path} {shlex.quote(str(target))}",
+                hint=f"{error.hint}; with an account there: {line}",
             ) from None
 
 

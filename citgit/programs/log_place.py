@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 from citgit.model.build import Build
 from citgit.model.policy import PolicyView
 from citgit.model.record import Progress
+from citgit.programs.wording import agent as holder
+from citgit.programs.wording import plain
 from citgit.wiring.clone import Clone
 from citgit.wiring.logs import LocalLog, LogSource
 from citgit.wiring.nodes import NodeAway, RemoteLog, far
@@ -25,6 +28,19 @@ def where(build: Build) -> str:
         if isinstance(body, Progress) and body.where:
             return f"{body.where}/log"
     return ""
+
+
+def scp_line(policy: PolicyView, build: Build, part: str, target: str) -> str:
+    """How somebody with an account on the node copies a part of what an attempt left; "" if it is not known where."""
+    node, _, log = where(build).partition(":")
+    directory = log.removesuffix("/log")
+    if not directory.startswith("/"):
+        return ""
+    agent = policy.team.agent.get(holder(build).partition(":")[2])
+    # whose account it would be is for the reader to know
+    host, _, port = (agent.host if agent else "").rpartition("@")[2].partition(":")
+    far = shlex.quote(plain(f"{host or node}:{directory}/{part}"))
+    return " ".join(["scp", *(["-P", port] if port.isdigit() else []), "-r", "--", far, shlex.quote(target)])
 
 
 def local_log(build: Build) -> Path | None:

@@ -99,6 +99,8 @@ def _command(options: argparse.Namespace, asked: str | None) -> Command | NodeCo
 
 def _node(command: NodeCommand, options: argparse.Namespace) -> int:
     """Does what a verb of this node does; the client is told what went wrong in a message of its own."""
+    if command.verb == "shell":
+        importlib.import_module(f"citgit.programs.node.{VERBS[command.verb]}").become(_asked(command, options))
     from citgit.wiring.talk import Gone, Talk, sorry
 
     try:

@@ -11,10 +11,12 @@ import click
 
 from citgit.flows.private import is_hidden
 from citgit.model.build import Build, Entry
+from citgit.model.policy import PolicyView
 from citgit.model.record import Request, Result
 from citgit.model.units import size_text
 from citgit.programs import complete
 from citgit.programs.find import find_build
+from citgit.programs.log_place import scp_line, where
 from citgit.programs.reach import reach
 from citgit.programs.test_words import changed, test_lines
 from citgit.programs.wording import (
@@ -60,12 +62,14 @@ def command(ctx: click.Context, build: str, directory: str, as_json: bool) -> No
             }
         )
     else:
-        for line in _lines(found, clone.state.clock.now(), changed(repository, found)):
+        for line in _lines(
+            found, clone.state.clock.now(), changed(repository, found), repository.snapshot.policies.tip
+        ):
             click.echo(line)
     ctx.exit(status_of(found))
 
 
-def _lines(build: Build, now: int, found: Changes) -> Iterator[str]:
+def _lines(build: Build, now: int, found: Changes, policy: PolicyView) -> Iterator[str]:
     yield label(build)
     reason = build.result.reason if build.result else build.broken or build.unsupported
     yield _field("state", coloured(word(build)) + (f": {plain(reason)}" if reason else ""))
@@ -82,6 +86,10 @@ def _lines(build: Build, now: int, found: Changes) -> Iterator[str]:
         yield from _request(build.request)
     if build.result:
         yield from _result(build, build.result, found)
+    if place := where(build):
+        yield _field("files", plain(place.removesuffix("/log")))
+        if line := scp_line(policy, build, "artifacts", "."):
+            yield _field("", f"with an account there: {line}")
     yield "records:"
     before = 0
     for entry in build.entries:
@@ -120,8 +128,8 @@ def _result(build: Build, result: Result, found: Changes) -> Iterator[str]:
         yield _field("first error", plain(error_line(result.first_error)))
     for artifact in result.artifacts:
         yield _field("artifact", plain(f"{artifact.path}  {size_text(artifact.size)}  sha256 {artifact.sha256}"))
-    if result.log.where:
-        yield _field("log", plain(result.log.where) + (" (cut off)" if result.log.truncated else ""))
+    if result.log.truncated:
+        yield _field("log", "cut off at the limit")
     yield _field("assurance", result.assurance.value)
 
 

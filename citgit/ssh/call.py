@@ -31,6 +31,7 @@ _PROOF_S = 900.0
 _CHUNK = 1 << 18
 _NOISE = 8192
 _SSH_FAILED = 255
+_NOT_FOUND = 127
 _GREETING = re.compile(rb"(?:^|\n)" + GREETING.encode() + rb"((?: [0-9]{1,4}){1,20})\n")
 
 
@@ -45,7 +46,12 @@ class NodeAway(RemoteAway):
 
 
 class NoServe(RemoteAway):
-    """The node was reached, and has no `cit-serve` for this key, or one that speaks otherwise."""
+    """The node was reached, and has no `cit-serve` for this key, or one that speaks otherwise.
+
+    `absent`: a shell there did not find it.
+    """
+
+    absent = False
 
 
 class Call:
@@ -118,6 +124,14 @@ class Call:
                 case _:
                     return decoded(kind, head), body
 
+    def greet(self) -> None:
+        """Waits until the node has begun to talk. Raises NodeAway, NoServe."""
+        until = time.monotonic() + self._patience
+        while not self._greeted:
+            if not select.select([self._out], [], [], max(0.0, until - time.monotonic()))[0]:
+                raise self._silent()
+            self._take()
+
     def waits(self, seconds: float) -> bool:
         """Waits that long at most; whether there is a message to hear. Raises NodeAway, NoServe."""
         until = time.monotonic() + seconds
@@ -189,7 +203,9 @@ class Call:
         # 255 is ssh's own: the node is away, or does not let us in; anything else is what became of the command
         if status == _SSH_FAILED or self._greeted:
             return NodeAway(f"{self._node} cannot be reached: {said}", hint="try again when it is back")
-        return NoServe(f"{self._node} does not serve this: {said}", hint=_INSTALL)
+        fault = NoServe(f"{self._node} does not serve this: {said}", hint=_INSTALL)
+        fault.absent = status == _NOT_FOUND
+        return fault
 
 
 _INSTALL = "docs/serve.md says how a node lets people read"
@@ -204,6 +220,6 @@ def _error(said: Sorry, node: str) -> CitError:
     return kind(f"{node}: {message}", hint=hint)
 
 
-def node_line(verb: str, *words: str) -> str:
-    """The command line of a node's verb; words are ids, which need no quotes."""
-    return " ".join(["cit-serve", verb, *words])
+def node_line(verb: str, *words: str, folder: str = "") -> str:
+    """The command line of a node's verb; words are ids, which need no quotes. `folder` is where the program is."""
+    return " ".join([f"{folder}/cit-serve" if folder else "cit-serve", verb, *words])

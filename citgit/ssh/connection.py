@@ -71,9 +71,9 @@ class Connection:
         options = self._options()
         return {"GIT_SSH_COMMAND": shlex.join(["ssh", *options])} if options else {}
 
-    def argv(self, command: str, *, may_ask: bool = False) -> list[str]:
+    def argv(self, command: str, *, may_ask: bool = False, terminal: bool = False) -> list[str]:
         """The command line that runs `command` at the host, asking nobody anything unless it may."""
-        ask = (*(() if may_ask else ("-o", "BatchMode=yes")), "-T", *self._patience)
+        ask = (*(() if may_ask else ("-o", "BatchMode=yes")), "-t" if terminal else "-T", *self._patience)
         if self._chosen.command:
             # git runs the user's own setting through a shell, so it may hold anything that a shell understands
             line = f'{self._chosen.command} "$@"'

@@ -18,6 +18,7 @@ from citgit.ssh.grammar import parse_node as parse_node
 from citgit.ssh.grammar import spellings as spellings
 
 _PROTOCOL = pattern(r"version=[0-2]")
+_TERMINAL = pattern(r"[a-zA-Z0-9][a-zA-Z0-9+._-]{0,40}")
 
 
 def home() -> Path:
@@ -35,6 +36,8 @@ def own_environment(given: Mapping[str, str], pusher: str) -> dict[str, str]:
         "LOGNAME": account.pw_name,
         "LC_ALL": "C",
     }
+    if _TERMINAL.fullmatch(given.get("TERM", "")):
+        found["TERM"] = given["TERM"]
     if _PROTOCOL.fullmatch(given.get("GIT_PROTOCOL", "")):
         found["GIT_PROTOCOL"] = given["GIT_PROTOCOL"]
     return found | ({"CIT_PUSHER": pusher} if pusher else {})

@@ -20,6 +20,7 @@ from citgit.flows.state import State
 from citgit.machine import owned
 from citgit.model.build import Build
 from citgit.model.names import Refs, is_build_id, is_oid
+from citgit.model.plan import Plan
 from citgit.model.record import Result
 from citgit.wiring.clone import client_state, setting, state_dir
 from citgit.workspaces.home import About, described
@@ -121,6 +122,13 @@ def kept_result(kept: Kept) -> Result:
     with contextlib.suppress(OSError, msgspec.MsgspecError):
         return msgspec.json.decode((kept.directory / "result.json").read_bytes(), type=Result)
     raise NotYet(f"attempt {kept.attempt.claim[:12]} has not ended", hint="its artifacts are kept when it ends")
+
+
+def kept_plan(kept: Kept) -> Plan | None:
+    """How the command of the attempt was run; None if it was not."""
+    with contextlib.suppress(OSError, msgspec.MsgspecError):
+        return msgspec.json.decode((kept.directory / "plan.json").read_bytes(), type=Plan)
+    return None
 
 
 def workspace_of(kept: Kept) -> Path:

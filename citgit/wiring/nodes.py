@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from citgit.model.plan import Input
 from citgit.model.policy import PolicyView
 from citgit.model.record import Claim
 from citgit.ssh.call import Call, NodeAway, NoServe, node_line
+from citgit.ssh.connection import Connection
+from citgit.ssh.login import PROGRAMS
 from citgit.ssh.reading import Content, Done, Get
 from citgit.ssh.remote_log import RemoteLog
 from citgit.wiring.clone import Clone, state_dir
@@ -22,6 +24,9 @@ from citgit.workspaces.inputs import bring
 from citgit.workspaces.landing import Landing, landing
 
 __all__ = ["Call", "Far", "NoServe", "NodeAway", "RemoteLog", "bring_kept", "far"]
+
+FOLDERS = ("", PROGRAMS)
+"""Where cit-serve is for who has a shell on a node: on PATH, or where `cit agent install` puts it."""
 
 _AT_ONCE = 1 << 20
 
@@ -37,16 +42,37 @@ def bring_kept(target: Path, files: Sequence[Input], home: Path | None = None) -
 
 @dataclass(frozen=True, slots=True)
 class Far:
-    """The attempt of a build on the node that made it: `host` is how to reach that, "" if the policy does not say."""
+    """The attempt of a build on the node that made it: `host` is how to reach that, "" if the policy does not say.
+
+    `folder` is where cit-serve was found there.
+    """
 
     clone: Clone
     build: Build
     claim: str
     agent: str
     host: str
+    folder: list[str] = field(default_factory=list)
 
     def call(self, verb: str) -> Call:
-        """A verb about the attempt, begun there. Raises NotFound, NodeAway."""
+        """A verb about the attempt, begun there. Raises NotFound, NodeAway, NoServe."""
+        way = self.way()
+        answer = partial(prove, self.clone, self.build.request, self.claim) if self.build.request else None
+        for folder in FOLDERS:
+            line = node_line(verb, self.claim, folder=folder)
+            call = Call(way.argv(line), node=f"{self.agent} at {self.host}", prove=answer)
+            try:
+                call.greet()
+                self.folder[:] = [folder]
+                return call
+            except BaseException as error:
+                call.close()
+                if folder == FOLDERS[-1] or not isinstance(error, NoServe) or not error.absent:
+                    raise
+        raise NotFound("no way to call cit-serve")
+
+    def way(self) -> Connection:
+        """The ssh to the node. Raises NotFound if the policy names none."""
         if not self.host:
             raise NotFound(
                 f"the policy does not say how to reach {self.agent}", hint="an admin gives agents a 'host' in team.toml"
@@ -54,8 +80,7 @@ class Far:
         way = Ways(self.clone.git_dir).to_node(self.host, self.clone.key)
         if way is None:
             raise NotFound(f"{self.host!r}, the host of {self.agent}, is none that ssh reaches", hint="USER@HOST")
-        answer = partial(prove, self.clone, self.build.request, self.claim) if self.build.request else None
-        return Call(way.argv(node_line(verb, self.claim)), node=f"{self.agent} at {self.host}", prove=answer)
+        return way
 
     def fetch(self, target: Path, files: Sequence[Input], told: Callable[[int], object] = lambda more: None) -> None:
         """Copies kept files below `target`, each verified; `told` hears how many bytes came.
@@ -93,6 +118,13 @@ def far(clone: Clone, policy: PolicyView, build: Build, claim: str = "") -> Far:
             host = agent.host if agent and record.head.actor.startswith("agent:") else ""
             return Far(clone, build, entry.link.oid, record.head.actor, host)
     raise NotFound(f"build {build.id} has not been tried yet", hint=f"cit why {build.id}")
+
+
+def shell_line(there: Far) -> str:
+    """The command line that opens a shell in the attempt's workspace, for a shell there or for a bound key."""
+    with there.call("workspace"):
+        folder = there.folder[-1] if there.folder else ""
+    return node_line("shell", there.claim, folder=folder)
 
 
 def _take(call: Call, wanted: Input, file: Landing, told: Callable[[int], object]) -> None:

@@ -11,5 +11,6 @@ VERBS = {
     "log": "log",
     "artifact": "artifact",
     "workspace": "workspace",
+    "shell": "shell",
 }
 """Verb -> module of citgit.programs.node."""
