@@ -32,6 +32,7 @@ PermitRootLogin prohibit-password
 StrictModes no
 AuthorizedKeysFile {folder}/keys
 AcceptEnv GIT_PROTOCOL
+Subsystem sftp internal-sftp
 """
 
 
@@ -79,12 +80,19 @@ def worker_at(place: Stage, url: str) -> Iterator[object]:
 @contextmanager
 def host(place: Stage, *, channel: bool) -> Iterator[str]:
     """An sshd for this user alone; the address of the state behind it. Everybody's git and ssh know how to log in."""
+    serve = Path(sys.executable).parent / "cit-serve"
+    bound = f'restrict,command="{serve} --repo {place.state}" ' if channel else ""
+    with sshd(place, bound) as (_, account, port):
+        yield f"ssh://{account.replace('127.0.0.1', f'127.0.0.1:{port}')}{place.state}"
+
+
+@contextmanager
+def sshd(place: Stage, bound: str) -> Iterator[tuple[Path, str, int]]:
+    """An sshd for this user alone, whose key is `bound` to something: its folder, USER@HOST and the port."""
     with tempfile.TemporaryDirectory(prefix="cit-sshd-") as name:
         folder = Path(name)
         for key in ("hostkey", "key"):
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / key)], check=True)
-        serve = Path(sys.executable).parent / "cit-serve"
-        bound = f'restrict,command="{serve} --repo {place.state}" ' if channel else ""
         (folder / "keys").write_text(bound + (folder / "key.pub").read_text())
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -97,7 +105,7 @@ def host(place: Stage, *, channel: bool) -> Iterator[str]:
         server = subprocess.Popen([program, "-D", "-e", "-f", str(folder / "config")], stderr=subprocess.DEVNULL)
         try:
             _await(port)
-            yield f"ssh://{getpass.getuser()}@127.0.0.1:{port}{place.state}"
+            yield folder, f"{getpass.getuser()}@127.0.0.1", port
         finally:
             server.terminate()
             server.wait()

@@ -54,7 +54,8 @@ executor = "process"
 class Stage:
     """A project below `top`: `clone` (a checkout with a key), `state` (the bare repository with code and state)."""
 
-    def __init__(self, top: Path) -> None:
+    def __init__(self, top: Path, jobs: str = "") -> None:
+        self._jobs = JOBS + jobs
         self.top = top
         self.state = top / "project.git"
         self.checkout = top / "clone"
@@ -88,7 +89,7 @@ class Stage:
         self.run("git", "checkout", "--quiet", "-B", "main")
         told = self.top / "told"
         os.mkfifo(told)
-        (self.checkout / "cit.toml").write_text(JOBS.replace(">told", f">{told}"))
+        (self.checkout / "cit.toml").write_text(self._jobs.replace(">told", f">{told}"))
         (self.checkout / "README").write_text("a project to measure with\n")
         self.run("git", "add", ".")
         self.run("git", "commit", "--quiet", "-m", "A project")
@@ -192,12 +193,12 @@ class Worker:
 
 
 @contextmanager
-def stage() -> Iterator[Stage]:
-    """A stage in a folder of its own, on the file system of the temporary directory."""
+def stage(jobs: str = "") -> Iterator[Stage]:
+    """A stage in a folder of its own, on the file system of the temporary directory; `jobs` are further ones."""
     top = Path(tempfile.mkdtemp(prefix="cit-bench-"))
     before = dict(os.environ)
     try:
-        yield Stage(top)
+        yield Stage(top, jobs)
     finally:
         os.environ.clear()
         os.environ.update(before)

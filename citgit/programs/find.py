@@ -112,6 +112,13 @@ def mine(repository: Repository, active: list[Build], clone: Clone, count: int) 
     )
 
 
+def newest(repository: Repository, clone: Clone, count: int, *, everybody: bool) -> list[Build]:
+    """Up to `count` builds, newest first: those of the person whose clone this is, or everybody's."""
+    if everybody:
+        return list(itertools.islice(builds(repository), count))
+    return mine(repository, list(repository.active()), clone, count)
+
+
 def _parts(repository: Repository, active: list[Build], text: str) -> list[Build]:
     """The builds whose id `text` is a part of: active ones, and those of the newest hours that have any."""
     found = {build.id: build for build in active if text in build.id}

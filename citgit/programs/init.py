@@ -24,6 +24,7 @@ from citgit.wiring.clone import Clone, data_dir, git_place, open_clone, set_sett
 from citgit.wiring.configs import detect, other_ci, read_team, render_cit_toml
 from citgit.wiring.hosts import own_state
 from citgit.wiring.keys import age_key, ensure_key, fingerprint
+from citgit.wiring.known import note_clone
 from citgit.wiring.shipped import install_hook, programs_dir
 
 TEAM = """# Who may do what. It counts from branch {branch!r} only, once an admin runs 'cit policy publish'.
@@ -90,6 +91,7 @@ def _init(directory: Path, person: str, key: str, state: str, *, no_commit: bool
     set_setting(git_dir, "citgit.person", person)
     set_setting(git_dir, "citgit.key", str(path))
     clone = open_clone(directory)
+    note_clone(clone)
     if clone.url == str(clone.repository) and not setting(git_dir, "core.fsync"):
         # the state lives in this very repository: what is acknowledged must survive a power cut
         set_setting(git_dir, "core.fsync", "all")

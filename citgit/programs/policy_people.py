@@ -27,6 +27,7 @@ from citgit.wiring.checkout import clone_to, config_files
 from citgit.wiring.clone import data_dir, git_place, open_clone, set_setting, setting
 from citgit.wiring.configs import read_team, with_person
 from citgit.wiring.keys import age_key, ensure_key, fingerprint, secret_signer, signer_for
+from citgit.wiring.known import note_clone
 from citgit.wiring.shipped import install_hook, programs_dir
 
 _ROLES = click.Choice([role.value for role in Role])
@@ -89,6 +90,7 @@ def join(url: str, code: str, directory: str, into: str, key: str) -> dict[str, 
     if made:
         click.echo(f"made a signing key for {who}: {path}")
     clone = open_clone(top)
+    note_clone(clone)
     invited = answer(clone.state, clone.branches, signer_for(path), secret_signer(secret), who, age_key(path))
     set_setting(git_dir, "citgit.person", who)
     set_setting(git_dir, "citgit.key", str(path))

@@ -17,13 +17,14 @@ from citgit.flows.enqueue import Change, Wish, buildable, enqueue_person, load, 
 from citgit.flows.private import unreached
 from citgit.flows.state import Snapshot
 from citgit.flows.writing import Draft, complain, drafted, push, remember
-from citgit.interfaces import Answer
+from citgit.interfaces import Answer, Pushed
 from citgit.model.names import HERE, Kind
 from citgit.model.record import Config, Request
 from citgit.programs import complete
 from citgit.programs.reach import reach
 from citgit.wiring.checkout import is_pushed, revision
 from citgit.wiring.clone import Clone, open_clone
+from citgit.wiring.known import Started, note_clone, note_started
 
 if TYPE_CHECKING:
     pass
@@ -105,6 +106,8 @@ def ask(clone: Clone, drafts: list[Draft], out: Out, *, here: bool, follow: bool
         drafts = place.buildable(drafts)
     answers = push(clone.state, clone.actor(), drafts)
     remember(clone.state, answers)
+    note_clone(clone)
+    note_started([_started(clone, draft, answer) for draft, answer in zip(drafts, answers, strict=True)])
     for draft, answer in zip(drafts, answers, strict=True):
         build = draft.ref.rpartition("/")[2]
         if answer.answer is Answer.UNKNOWN:
@@ -122,6 +125,21 @@ def ask(clone: Clone, drafts: list[Draft], out: Out, *, here: bool, follow: bool
     from citgit.programs.follow import Follower
 
     return Follower(clone, [draft.ref for draft in drafts], out.say).until_final()
+
+
+def _started(clone: Clone, draft: Draft, answer: Pushed) -> Started:
+    """What is kept here of a build that was asked for, whatever becomes of it at the host."""
+    request = drafted(clone.state, draft)
+    shown = request if isinstance(request, Request) else None
+    pool, build = draft.ref.split("/")[-2:]
+    return Started(
+        time=clone.state.clock.now(), clone=str(clone.top), url=clone.url, build=build, pool=pool,
+        job=shown.job if shown else "", branch=shown.branch if shown else "", commit=shown.commit if shown else "",
+        answer=_ANSWERS[answer.answer],
+    )  # fmt: skip
+
+
+_ANSWERS = {Answer.DONE: "asked", Answer.STALE: "refused", Answer.DENIED: "refused", Answer.UNKNOWN: "kept here"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -14,11 +15,12 @@ from citgit.flows.poll import ask
 from citgit.model.build import Build
 from citgit.model.names import is_month
 from citgit.programs import complete
-from citgit.programs.find import builds, find_build, mine, short, title
+from citgit.programs.everywhere import everywhere, print_started, tell_notes
+from citgit.programs.find import find_build, newest, short, title
 from citgit.programs.reach import reach
 from citgit.programs.wording import agent, coloured, document, emit, plain, span, status_of, took, word
 from citgit.rules.ids import months_back
-from citgit.wiring.clone import Clone, open_clone
+from citgit.wiring.clone import Clone, is_checkout, open_clone
 
 _MOST_MONTHS = 240
 
@@ -27,14 +29,18 @@ _MOST_MONTHS = 240
 @click.argument("build", default="", shell_complete=complete.builds)
 @click.option("-C", "directory", default=".", help="the checkout")
 @click.option("--all", "everybody", is_flag=True, help="everybody's builds, not only mine")
+@click.option(
+    "--everywhere", "merged", is_flag=True, help="of all my state repositories; the default outside of a checkout"
+)
+@click.option("--started", "kept", is_flag=True, help="what was asked for on this machine, from a list kept here")
 @click.option("-f", "--follow", is_flag=True, help="go on, printing what changes: until Ctrl-C, or BUILD is over")
 @click.option("--since", default="", metavar="YYYY-MM", help="fetch the archives from this month on; else the last two")
 @click.option("-n", "count", default=20, type=click.IntRange(min=1), help="how many (default 20)")
 @click.option("--json", "as_json", is_flag=True, help="one JSON document per build")
 @click.pass_context
 def command(
-    ctx: click.Context, build: str, directory: str, everybody: bool, follow: bool, since: str, count: int,
-    as_json: bool,
+    ctx: click.Context, build: str, directory: str, everybody: bool, merged: bool, kept: bool, follow: bool,
+    since: str, count: int, as_json: bool,
 ) -> None:  # fmt: skip
     """Lists builds, newest first: mine, or everybody's with --all.
 
@@ -45,6 +51,12 @@ def command(
     """
     if since and not is_month(since):
         raise UsageError(f"not a month: {since!r}", hint="write it as 2026-01")
+    if (merged or kept) and (build or follow or since or (merged and kept)):
+        raise UsageError("--everywhere and --started list, and take no BUILD, --follow or --since", hint="leave it out")
+    if kept:
+        return print_started(count, int(time.time()), as_json=as_json)
+    if merged or (not build and not follow and not since and directory == "." and not is_checkout()):
+        return _everywhere(count, everybody, as_json)
     clone = open_clone(Path(directory))
     if follow and not as_json and sys.stdout.isatty():
         from citgit.programs.board import watch
@@ -71,6 +83,24 @@ def command(
         clone.state.clock.sleep(1)
 
 
+def _everywhere(count: int, everybody: bool, as_json: bool) -> None:
+    places = everywhere(count, everybody=everybody)
+    tell_notes(places)
+    found = [(build, place) for place in places for build in place.builds]
+    found.sort(key=lambda one: (one[0].requested, one[0].id), reverse=True)
+    if as_json:
+        for build, place in found[:count]:
+            emit(document(build) | {"checkout": str(place.path), "url": place.clone.url if place.clone else ""})
+        return
+    now = int(time.time())
+    _table([(plain(place.path.name), *_row(build, now)) for build, place in found[:count]], 4)
+    if not found:
+        click.echo(
+            "no builds" + ("" if everybody else " of yours: 'cit status --everywhere --all' lists everybody's"),
+            err=True,
+        )
+
+
 def _listed(clone: Clone, build: str, count: int, since: str, *, everybody: bool) -> tuple[Repository, list[Build]]:
     repository = reach(clone)
     if since and not repository.snapshot.away:
@@ -78,9 +108,7 @@ def _listed(clone: Clone, build: str, count: int, since: str, *, everybody: bool
         repository = Repository(clone.state, ask(clone.state, repository.snapshot, *months))
     if build:
         return repository, [find_build(repository, clone, build)]
-    if everybody:
-        return repository, list(itertools.islice(builds(repository), count))
-    return repository, mine(repository, list(repository.active()), clone, count)
+    return repository, newest(repository, clone, count, everybody=everybody)
 
 
 def _print(clone: Clone, listed: list[Build], as_json: bool) -> None:
@@ -89,14 +117,18 @@ def _print(clone: Clone, listed: list[Build], as_json: bool) -> None:
             emit(document(build))
         return
     now = clone.state.clock.now()
-    rows = [_row(build, now) for build in listed]
-    widths = [max(len(row[column]) for row in rows) for column in range(6)] if rows else []
+    _table([_row(build, now) for build in listed], 3)
+
+
+def _table(rows: Sequence[tuple[str, ...]], state: int) -> None:
+    """Rows in columns; column `state` in its colour."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)] if rows else []
     for row in rows:
         cells = [
-            coloured(cell, width) if column == 3 else cell.ljust(width)
+            coloured(cell, width) if column == state else cell.ljust(width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=False))
         ]
-        click.echo("  ".join([*cells, row[6]]).rstrip())
+        click.echo("  ".join([*cells, row[-1]]).rstrip())
 
 
 def _row(build: Build, now: int) -> tuple[str, ...]:

@@ -167,6 +167,11 @@ def git_place(directory: Path) -> tuple[Path, Path]:
     return Path("\n".join(said[2:]).rstrip("\n")), Path(said[1])
 
 
+def is_checkout(directory: Path = Path(".")) -> bool:
+    """Whether the directory is in a repository, as git has it."""
+    return run(["-C", str(directory), "rev-parse", "--git-dir"], network=True).status == 0
+
+
 def setting(git_dir: Path, key: str) -> str:
     """A value of the repository's git config, "" if it is not set."""
     return run(["config", "--get", key], git_dir=git_dir).stdout.decode().strip()
