@@ -87,6 +87,19 @@ class RemoteAway(TryAgain):
     """The state or source repository did not answer."""
 
 
+class NodeAway(RemoteAway):
+    """The node that holds something cannot be reached, or went away in the middle."""
+
+
+class NoServe(RemoteAway):
+    """The node was reached, and has no `cit-serve` for this key, or one that speaks otherwise.
+
+    `absent`: a shell there did not find it.
+    """
+
+    absent = False
+
+
 class NotYet(TryAgain):
     """A revision or a policy that was named cannot be fetched yet."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -65,6 +66,10 @@ def common_dir(git_dir: Path) -> Path:
     return (git_dir / pointer.read_text().strip()).resolve() if pointer.is_file() else git_dir
 
 
+_NO_LINK = frozenset({errno.EPERM, errno.EMLINK, errno.EXDEV})
+"""Why a file gets no second name that is no fault."""
+
+
 class GitObjects:
     """Objects of the repository whose git directory is `git_dir`; safe to share between processes.
 
@@ -120,6 +125,14 @@ class GitObjects:
             except FileNotFoundError:
                 with contextlib.suppress(FileExistsError):
                     os.mkdir(path[:-39])
+            except OSError as fault:
+                if fault.errno not in _NO_LINK:
+                    raise
+                # another user's file in a repository that is shared with them, mostly: then a copy does
+                if self.has(oid):
+                    return False
+                self.write(*other.read(oid))
+                return True
         return False if self.has(oid) else None
 
     @contextlib.contextmanager

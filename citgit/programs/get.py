@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from citgit.errors import NotFound, NotYet, UsageError
+from citgit.errors import NodeAway, NoServe, NotFound, NotYet, UsageError
 from citgit.flows.builds import Repository
 from citgit.model.build import Build
 from citgit.model.globs import matches
@@ -20,7 +21,9 @@ from citgit.programs.log_place import scp_line, where
 from citgit.programs.reach import reach
 from citgit.programs.wording import emit, plain
 from citgit.wiring.clone import Clone, open_clone
-from citgit.wiring.nodes import Far, NodeAway, NoServe, bring_kept, far
+
+if TYPE_CHECKING:
+    from citgit.wiring.nodes import Far
 
 
 @click.command("get", epilog="Example: cit get check@main 'dist/*.tar.gz' --to downloads")
@@ -74,6 +77,8 @@ def _chosen(build: Build, patterns: Sequence[str]) -> list[Artifact]:
 
 def _copy(clone: Clone, repository: Repository, build: Build, chosen: Sequence[Artifact], target: Path) -> None:
     """Copies from this machine what it has, else from the node that does."""
+    from citgit.wiring.nodes import bring_kept, far  # slow to load
+
     result = build.result
     assert result is not None
     files = [

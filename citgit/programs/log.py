@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from citgit.errors import NotFound, UsageError
+from citgit.errors import NodeAway, NoServe, NotFound, UsageError
 from citgit.model.build import Build
 from citgit.model.policy import PolicyView
 from citgit.model.record import FirstError
@@ -25,7 +25,6 @@ from citgit.programs.wording import emit, plain
 from citgit.wiring import logs
 from citgit.wiring.clone import Clone, open_clone
 from citgit.wiring.logs import Line, LogNode, LogSource, visible
-from citgit.wiring.nodes import NodeAway, NoServe
 
 _COUNT = 20
 

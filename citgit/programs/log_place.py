@@ -6,7 +6,9 @@ import shlex
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
+from citgit.errors import NodeAway, NotFound
 from citgit.model.build import Build
 from citgit.model.policy import PolicyView
 from citgit.model.record import Progress
@@ -14,9 +16,16 @@ from citgit.programs.wording import agent as holder
 from citgit.programs.wording import plain
 from citgit.wiring.clone import Clone
 from citgit.wiring.logs import LocalLog, LogSource
-from citgit.wiring.nodes import NodeAway, RemoteLog, far
 
 _LOOK_S = 0.03
+
+
+@runtime_checkable
+class Waits(Protocol):
+    """A log that is asked when there is more of it."""
+
+    def wait(self) -> None:
+        """Until it has changed."""
 
 
 def where(build: Build) -> str:
@@ -61,6 +70,14 @@ def open_log(
     """
     if root := local_log(build):
         return LocalLog(root)
+    agent = policy.team.agent.get(holder(build).partition(":")[2])
+    if agent is None or not agent.host:
+        raise NotFound(
+            f"the policy does not say how to reach {holder(build)}" if holder(build) else "it has not been tried yet",
+            hint="an admin gives agents a 'host' in team.toml",
+        )
+    from citgit.wiring.nodes import RemoteLog, far  # slow to load, and mostly not needed
+
     source = RemoteLog(partial(far(clone, policy, build).call, "log"), again)
     source.nodes()
     return source
@@ -68,7 +85,7 @@ def open_log(
 
 def pause(clone: Clone, source: LogSource) -> None:
     """Waits until the log may have changed."""
-    if isinstance(source, RemoteLog):
+    if isinstance(source, Waits):
         source.wait()
     else:
         clone.state.clock.sleep(_LOOK_S)

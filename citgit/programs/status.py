@@ -15,12 +15,11 @@ from citgit.flows.poll import ask
 from citgit.model.build import Build
 from citgit.model.names import is_month
 from citgit.programs import complete
-from citgit.programs.everywhere import everywhere, print_started, tell_notes
 from citgit.programs.find import find_build, newest, short, title
 from citgit.programs.reach import reach
 from citgit.programs.wording import agent, coloured, document, emit, plain, span, status_of, took, word
 from citgit.rules.ids import months_back
-from citgit.wiring.clone import Clone, is_checkout, open_clone
+from citgit.wiring.clone import Clone, NoCheckout, open_clone
 
 _MOST_MONTHS = 240
 
@@ -54,10 +53,17 @@ def command(
     if (merged or kept) and (build or follow or since or (merged and kept)):
         raise UsageError("--everywhere and --started list, and take no BUILD, --follow or --since", hint="leave it out")
     if kept:
+        from citgit.programs.everywhere import print_started
+
         return print_started(count, int(time.time()), as_json=as_json)
-    if merged or (not build and not follow and not since and directory == "." and not is_checkout()):
+    if merged:
         return _everywhere(count, everybody, as_json)
-    clone = open_clone(Path(directory))
+    try:
+        clone = open_clone(Path(directory))
+    except NoCheckout:
+        if build or follow or since or directory != ".":
+            raise
+        return _everywhere(count, everybody, as_json)
     if follow and not as_json and sys.stdout.isatty():
         from citgit.programs.board import watch
 
@@ -84,6 +90,8 @@ def command(
 
 
 def _everywhere(count: int, everybody: bool, as_json: bool) -> None:
+    from citgit.programs.everywhere import everywhere, tell_notes
+
     places = everywhere(count, everybody=everybody)
     tell_notes(places)
     found = [(build, place) for place in places for build in place.builds]

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import msgspec
 
-from citgit.errors import CitError, Errored, NotFound, Refused, RemoteAway, TryAgain, UsageError
+from citgit.errors import CitError, Errored, NodeAway, NoServe, NotFound, Refused, RemoteAway, TryAgain, UsageError
 from citgit.ssh.frames import Decoder
 from citgit.ssh.messages import GREETING
 from citgit.ssh.reading import Challenge, Proof
@@ -39,19 +39,6 @@ class _Tag(msgspec.Struct):
     """What kind of message it is."""
 
     type: str
-
-
-class NodeAway(RemoteAway):
-    """The node cannot be reached, or went away in the middle."""
-
-
-class NoServe(RemoteAway):
-    """The node was reached, and has no `cit-serve` for this key, or one that speaks otherwise.
-
-    `absent`: a shell there did not find it.
-    """
-
-    absent = False
 
 
 class Call:

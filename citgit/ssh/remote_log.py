@@ -8,9 +8,9 @@ from typing import TypeVar
 
 import msgspec
 
-from citgit.errors import NotFound
+from citgit.errors import NodeAway, NotFound
 from citgit.model.log import LogIndex, LogNode
-from citgit.ssh.call import Call, NodeAway
+from citgit.ssh.call import Call
 from citgit.ssh.frames import Garbled
 from citgit.ssh.reading import AllNodes, Await, Done, IndexOf, Nodes, Piece, PieceOf
 from citgit.ssh.talk import NodeMessage

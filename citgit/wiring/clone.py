@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 __all__ = ["Clone", "client_state", "data_dir", "git_place", "init_bare", "open_clone", "set_setting", "setting"]
 
 
+class NoCheckout(UsageError):
+    """The directory is in no git repository."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Clone:
     """A git checkout (or bare repository) that citgit was made ready in: `url` is where the state lives.
@@ -161,15 +165,10 @@ def git_place(directory: Path) -> tuple[Path, Path]:
         # a bare one has no top
         return Path(said[1]), Path(said[1])
     if found.status:
-        raise UsageError(
+        raise NoCheckout(
             f"not a git repository: {str(directory)!r}", hint="run this in a checkout, or name one with -C"
         )
     return Path("\n".join(said[2:]).rstrip("\n")), Path(said[1])
-
-
-def is_checkout(directory: Path = Path(".")) -> bool:
-    """Whether the directory is in a repository, as git has it."""
-    return run(["-C", str(directory), "rev-parse", "--git-dir"], network=True).status == 0
 
 
 def setting(git_dir: Path, key: str) -> str:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from citgit.errors import NotFound, Refused
+from citgit.errors import NodeAway, NoServe, NotFound, Refused
 from citgit.model.build import Build
 from citgit.model.plan import Input
 from citgit.model.policy import PolicyView
 from citgit.model.record import Claim
-from citgit.ssh.call import Call, NodeAway, NoServe, node_line
+from citgit.ssh.call import Call, node_line
 from citgit.ssh.connection import Connection
 from citgit.ssh.login import PROGRAMS
 from citgit.ssh.reading import Content, Done, Get
@@ -23,7 +23,7 @@ from citgit.wiring.proofs import prove
 from citgit.workspaces.inputs import bring
 from citgit.workspaces.landing import Landing, landing
 
-__all__ = ["Call", "Far", "NoServe", "NodeAway", "RemoteLog", "bring_kept", "far"]
+__all__ = ["Call", "Far", "RemoteLog", "bring_kept", "far", "shell_line"]
 
 FOLDERS = ("", PROGRAMS)
 """Where cit-serve is for who has a shell on a node: on PATH, or where `cit agent install` puts it."""

@@ -32,7 +32,7 @@ keep.artifacts = ["out/**"]
 place.executor = "process"
 
 [job.drip]
-command = ["sh", "-c", "for i in $(seq 25); do date +%s.%N; sleep 0.15; done; echo end"]
+command = ["sh", "-c", "i=0; until [ -e FOLDER/stop ]; do i=$((i+1)); echo $i; sleep 0.1; done; echo end"]
 place.executor = "process"
 """
 
@@ -46,7 +46,7 @@ class Node:
     def __init__(self, folder: Path, sshd: Sshd, patch: pytest.MonkeyPatch, jobs: str = JOBS) -> None:
         self.folder, self.sshd = folder, sshd
         self.home = folder / "lab1"
-        self.site: Site = make_site(folder, patch, None, jobs)
+        self.site: Site = make_site(folder, patch, None, jobs.replace("FOLDER", str(folder)))
         self.keys = {"anna": folder / "citgit" / "keys" / "anna"}
         self._readers: dict[str, Reader] = {}
         team = self._team()

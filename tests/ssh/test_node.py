@@ -48,7 +48,8 @@ def test_words_of_a_login(node: Node, build: str) -> None:
     """What a node's shell prints before cit-serve begins is skipped; what is no cit-serve is said to be none."""
     shell = [*node.sshd.command.split(), "-p", str(node.sshd.port), "citgit-anna@127.0.0.1"]
     serve = f"{node.sshd.python()} -m citgit.programs.serve --home {node.home}"
-    from citgit.ssh.call import Call, NoServe
+    from citgit.errors import NoServe
+    from citgit.ssh.call import Call
 
     with Call([*shell, f"echo welcome; {serve} stats"], node="lab1", patience=30) as call:
         assert call.hear(Used).agent == "lab1"
