@@ -9,7 +9,7 @@ import pytest
 
 from citgit.programs.cit import VERBS, cit
 
-NO_JSON = {"completion", "policy gitolite"}
+NO_JSON = {"completion", "policy gitolite", "agent keys", "shell"}
 """Verbs whose output is a program's text anyway."""
 
 
