@@ -15,7 +15,7 @@ from bench.stage import median
 NAMES = sorted(
     path.stem
     for path in Path(__file__).parent.glob("*.py")
-    if path.stem not in ("__init__", "__main__", "past", "stage")
+    if path.stem not in ("__init__", "__main__", "past", "screenshots", "stage")
 )
 
 

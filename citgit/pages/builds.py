@@ -55,12 +55,12 @@ def build_context(
     return context
 
 
-def parts_of(result: Result | None, plain: Callable[[object], str]) -> list[LogPart]:
+def parts_of(result: Result | None) -> list[LogPart]:
     """The components as a result holds them, where their log is elsewhere."""
     if result is None or not result.components:
         return []
     root = LogPart(path="", word=result.outcome.value, ms=result.usage.wall_ms)
-    below = [LogPart(path=plain(one.path), word=one.outcome or "unknown", ms=one.ms) for one in result.components]
+    below = [LogPart(path=one.path, word=one.outcome or "unknown", ms=one.ms) for one in result.components]
     return [root, *below]
 
 
@@ -74,12 +74,11 @@ def tree(parts: Sequence[LogPart]) -> list[Branch]:
     red = [part.path for part in parts if part.word not in ("passed", "unknown")]
     above = {path.rpartition("/")[0] for path in red if path}
     leaves = [path for path in red if path not in above] or [""]
-    anchors = anchors_of(parts)
     top: list[Branch] = []
     known: dict[str, Branch] = {}
-    for part in parts:
+    for at, part in enumerate(parts):
         shown = part.path in leaves or part.path in above
-        known[part.path] = branch = Branch(part, anchors[part.path], shown)
+        known[part.path] = branch = Branch(part, f"part-{at}", shown)
         parent = known.get(part.path.rpartition("/")[0]) if part.path else None
         (parent.below if parent else top).append(branch)
     return top

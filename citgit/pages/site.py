@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -113,7 +113,8 @@ class Site:
 
         def page(build: str) -> None:
             found = load(build)
-            parts = world.log(found) or build_pages.parts_of(found.result, self._write.safe)
+            parts = world.log(found) or build_pages.parts_of(found.result)
+            parts = [replace(part, path=self._write.safe(part.path)) for part in parts]
             context = build_pages.build_context(world, found, past, load, parts)
             self._write.page("build.html", words.build_page(build), context)
 

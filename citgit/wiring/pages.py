@@ -50,8 +50,8 @@ def log_parts(source: LogSource) -> Sequence[LogPart]:
             left = max(0, left - max(0, used - share))
             found.append(
                 LogPart(
-                    path=plain(node.path), started=node.started, ms=node.ms, status=node.exit.status,
-                    signal=plain(node.exit.signal), lines=lines, cut=cut,
+                    path=node.path, started=node.started, ms=node.ms, status=node.exit.status,
+                    signal=node.exit.signal, lines=lines, cut=cut,
                     word="failed" if node.failed else "passed" if node.ended else "running",
                 )
             )  # fmt: skip

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from pages import hostile
 from pages.browser import browser, window
 
 from citgit.pages.site import Site
 from citgit.pages.words import build_page, job_page
 from citgit.testing.project import Project, project
-from citgit.wiring.pages import plain
+from citgit.wiring.pages import Live, plain
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -126,3 +127,21 @@ def test_it_prints(chromium: Browser, out: Path, red: str) -> None:
         assert watched.page.evaluate("getComputedStyle(document.body).color") == "rgb(31, 35, 40)"
         assert watched.page.locator("pre").first.evaluate("one => one.scrollHeight <= one.clientHeight + 1")
         assert watched.page.pdf().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_hostile_project_does_nothing_in_a_browser(chromium: Browser, tmp_path: Path, live: bool) -> None:
+    """Every page of it, with everything opened: no load from elsewhere, no dialog, no script, no error."""
+    Site(tmp_path / "out", plain).render(hostile.world(live=live, builds=8))
+    lines = [[(hostile.ATTACK[:9], 1, hostile.ATTACK, plain(hostile.ATTACK))] * 9]
+    served = Live(tmp_path / "out", lambda build, stopped: iter(lines))
+    base = served.url.rpartition("/")[0] if live else f"file://{tmp_path}/out"
+    try:
+        with window(chromium, base) as watched:
+            for path in (tmp_path / "out").rglob("*.html"):
+                watched.page.goto(f"{base}/{path.relative_to(tmp_path / 'out')}")
+                watched.page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true })")
+                assert watched.page.locator("main script, main img, main b, main a[href^=javascript]").count() == 0
+            watched.expect_nothing()
+    finally:
+        served.close()

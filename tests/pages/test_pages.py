@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pages import hostile
 from pages.parsed import Page, assert_harmless
 
 from citgit.model.build import Build
@@ -108,6 +109,20 @@ def test_agents_and_their_load(out: Path) -> None:
 def test_nothing_runs_or_loads_and_all_links_lead_somewhere(out: Path) -> None:
     """Of every page."""
     assert_harmless(out)
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_hostile_texts_stay_texts(tmp_path: Path, live: bool) -> None:
+    """Markup, controls, marks of direction, a million tests, deep components: shown, and nothing else."""
+    Site(tmp_path, plain).render(hostile.world(live=live))
+    assert_harmless(tmp_path, live=live)
+    whole = (tmp_path / "index.html").read_text()
+    assert "&lt;script&gt;alert(1)" in whole
+    assert "{{ 7*7 }}" in whole
+    assert "&lt;U+202E&gt;" in whole
+    assert max(path.stat().st_size for path in tmp_path.rglob("*.html")) < 4_000_000
+    for badge in tmp_path.glob("badge/*.svg"):
+        assert {tag for tag, _ in Page(badge.read_text()).tags} == {"svg", "title", "rect", "path", "g", "text"}
 
 
 def test_many_builds_are_rendered_by_several_processes(
