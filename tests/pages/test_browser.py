@@ -61,6 +61,7 @@ def every(red: str) -> list[str]:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_fault_of_accessibility(chromium: Browser, out: Path, every: list[str], scheme: str) -> None:
     """axe finds nothing on any page, in either scheme: names, roles, order, contrast."""
+    # it tries to load the style sheet by itself, which the pages' policy forbids: so loads are watched elsewhere
     from axe_playwright_python.sync_playwright import Axe
 
     with window(chromium, "file://", color_scheme=scheme) as watched:
@@ -69,7 +70,6 @@ def test_no_fault_of_accessibility(chromium: Browser, out: Path, every: list[str
             watched.page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true })")
             found = Axe().run(watched.page)
             assert found.violations_count == 0, f"{page}: {found.generate_report()}"
-        watched.expect_nothing()
 
 
 def test_a_narrow_screen_needs_no_scrolling_sideways(chromium: Browser, out: Path, every: list[str]) -> None:
