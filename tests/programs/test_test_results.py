@@ -11,6 +11,7 @@ CIT = """\
 [job.check]
 command = ["sh", "-c", "cp report.xml out.xml; [ ! -f PLACE ] || cp PLACE out.xml; ! grep -q failure out.xml"]
 keep.junit = ["out.xml"]
+place.executor = "process"
 """
 
 
