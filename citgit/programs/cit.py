@@ -36,6 +36,7 @@ VERBS = {
     "worker": ("worker", "poll, claim and build"),
     "demo": ("demo", "show the whole thing in a folder of its own"),
     "stats": ("stats", "what jobs need and how much agents are used"),
+    "notify": ("notify", "tell people of builds that ended"),
     "report": ("report", "static pages of all builds"),
     "tidy": ("tidy", "remove what old builds left here, pack repositories"),
     "restore": ("restore", "give a host that came back from a backup what it lost"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from citgit.errors import NotFound, NotYet
 from citgit.flows.builds import Repository
@@ -11,7 +11,7 @@ from citgit.flows.control import outcome_text
 from citgit.flows.history import LOOK, Search
 from citgit.flows.private import is_hidden, reveal, reveal_granted
 from citgit.model.build import Build
-from citgit.model.names import is_build_id
+from citgit.model.names import HERE, is_build_id
 from citgit.model.pattern import pattern
 from citgit.records.folded import Folded
 from citgit.wiring.checkout import commit_at
@@ -19,6 +19,8 @@ from citgit.wiring.clone import Clone
 
 _PART = pattern(r"[0-9a-f-]{4,36}")
 _COMMIT = pattern(r"[0-9a-f]{7,40}")
+
+_MOST_OF_COMMIT = 500
 
 NAMES = 200_000
 """Archived ids that are looked at for a part of one."""
@@ -85,6 +87,48 @@ def _find(repository: Repository, clone: Clone, text: str) -> Build:
         what += f" among the newest {LOOK} archived ones"
     known = list(itertools.islice(builds(repository), 5))
     raise NotFound(what, hint=_candidates(known) if known else "ask for one: cit run")
+
+
+def of_commit(repository: Repository, clone: Clone, text: str) -> list[Build]:
+    """The newest build of each job and cell of the commit that `text` names; empty if it names something else."""
+    active = list(repository.active())
+    if is_build_id(text) or any(text in build.id for build in active) or "@" in text:
+        return []
+    commit = _commit(clone, text)
+    if not commit or any(build.request and build.request.job == text for build in active):
+        return []
+    return _newest_of_commit(repository, active, commit, lambda build: True)
+
+
+def passes_of(repository: Repository, clone: Clone, text: str, jobs: Sequence[str]) -> list[Build]:
+    """The builds of a commit that may vouch for it: the newest of each of these jobs and its cells.
+
+    Built for a pool, so that an agent signed the result, and by the config of the commit itself: anybody may ask for
+    a job of another branch's config, which does what it likes.
+    """
+    commit = _commit(clone, text)
+
+    def counts(build: Build) -> bool:
+        request = build.request
+        return (
+            request is not None and request.job in jobs and build.pool != HERE and not build.revoked
+            and request.config.commit == request.sources[0].commit
+        )  # fmt: skip
+
+    return _newest_of_commit(repository, list(repository.active()), commit, counts) if commit else []
+
+
+def _newest_of_commit(
+    repository: Repository, active: list[Build], commit: str, counts: Callable[[Build], bool]
+) -> list[Build]:
+    found: dict[tuple[str, str], Build] = {}
+    for build in newest_of(
+        Search(repository), active, lambda line: line.commit.startswith(commit),
+        lambda build: _builds_commit(build, commit) and counts(build), _MOST_OF_COMMIT,
+    ):  # fmt: skip
+        if build.request:
+            found.setdefault((build.request.job, str(sorted(build.request.cell.items()))), build)
+    return list(found.values())
 
 
 def _whole(repository: Repository, build: str) -> Build:

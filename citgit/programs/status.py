@@ -15,7 +15,7 @@ from citgit.flows.poll import ask
 from citgit.model.build import Build
 from citgit.model.names import is_month
 from citgit.programs import complete
-from citgit.programs.find import find_build, newest, short, title
+from citgit.programs.find import find_build, newest, of_commit, passes_of, short, title
 from citgit.programs.reach import reach
 from citgit.programs.wording import agent, coloured, document, emit, plain, span, status_of, took, word
 from citgit.rules.ids import months_back
@@ -33,18 +33,24 @@ _MOST_MONTHS = 240
 )
 @click.option("--started", "kept", is_flag=True, help="what was asked for on this machine, from a list kept here")
 @click.option("-f", "--follow", is_flag=True, help="go on, printing what changes: until Ctrl-C, or BUILD is over")
+@click.option(
+    "--require", multiple=True, metavar="JOB", help="of the commit BUILD: whether JOB passed, for merge gates"
+)
 @click.option("--since", default="", metavar="YYYY-MM", help="fetch the archives from this month on; else the last two")
 @click.option("-n", "count", default=20, type=click.IntRange(min=1), help="how many (default 20)")
 @click.option("--json", "as_json", is_flag=True, help="one JSON document per build")
 @click.pass_context
 def command(
     ctx: click.Context, build: str, directory: str, everybody: bool, merged: bool, kept: bool, follow: bool,
+    require: tuple[str, ...],
     since: str, count: int, as_json: bool,
 ) -> None:  # fmt: skip
     """Lists builds, newest first: mine, or everybody's with --all.
 
     With BUILD: that one; the exit status is 0 passed, 1 failed, 4 errored or timed out, 5 cancelled,
-    superseded or skipped, 75 not over yet. What --since fetched is remembered: other verbs find it too.
+    superseded or skipped, 75 not over yet. Of a commit: the newest of each of its jobs, and the status is 0 only if
+    all passed. With --require only what an agent built by that commit's own config counts, and a job that nobody
+    asked for is 75. What --since fetched is remembered: other verbs find it too.
 
     In a terminal, --follow is a live view: what runs and how far, what waits, agents, what ended.
     """
@@ -69,23 +75,32 @@ def command(
 
         listed = watch(
             clone, lambda: _listed(clone, build, count, since, everybody=everybody),
-            lambda found: bool(build) and found[0].is_final,
+            lambda found: bool(build) and all(one.is_final for one in found),
         )  # fmt: skip
         _print(clone, listed, as_json)
-        ctx.exit(status_of(listed[0]))
+        ctx.exit(worst(listed))
+    if require:
+        if not build:
+            raise UsageError("--require needs a commit", hint="cit status HEAD --require check")
+        passes = passes_of(reach(clone), clone, build, require)
+        _print(clone, passes, as_json)
+        missing = [job for job in require if all(one.request is None or one.request.job != job for one in passes)]
+        for job in missing:
+            click.echo(f"no agent was asked for {plain(job)!r} at {plain(build)}", err=True)
+        ctx.exit(max(worst(passes), 75 if missing and worst(passes) in (0, 75) else 0))
     told: dict[str, str] = {}
     while True:
         _, listed = _listed(clone, build, count, since, everybody=everybody)
         _print(clone, [one for one in listed if told.get(one.id) != word(one)], as_json)
-        if build and (listed[0].is_final or not follow):
-            ctx.exit(status_of(listed[0]))
+        if build and (all(one.is_final for one in listed) or not follow):
+            ctx.exit(worst(listed))
         if not listed and not told and not as_json:
             more = "" if everybody else " of yours: 'cit status --all' lists everybody's"
             click.echo(f"no builds{more}", err=True)
         if not follow:
             return
         told |= {one.id: word(one) for one in listed}
-        build = listed[0].id if build else ""
+        build = listed[0].id if len(listed) == 1 and build else build
         clone.state.clock.sleep(1)
 
 
@@ -109,13 +124,19 @@ def _everywhere(count: int, everybody: bool, as_json: bool) -> None:
         )
 
 
+def worst(listed: list[Build]) -> int:
+    """What all of these mean together: failed before not over before passed."""
+    statuses = {status_of(one) for one in listed}
+    return min(statuses - {0, 75}, default=75 if 75 in statuses else 0)
+
+
 def _listed(clone: Clone, build: str, count: int, since: str, *, everybody: bool) -> tuple[Repository, list[Build]]:
     repository = reach(clone)
     if since and not repository.snapshot.away:
         months = [month for month in months_back(clone.state.clock.now(), _MOST_MONTHS) if month >= since]
         repository = Repository(clone.state, ask(clone.state, repository.snapshot, *months))
     if build:
-        return repository, [find_build(repository, clone, build)]
+        return repository, of_commit(repository, clone, build) or [find_build(repository, clone, build)]
     return repository, newest(repository, clone, count, everybody=everybody)
 
 
