@@ -80,14 +80,7 @@ def command(
         _print(clone, listed, as_json)
         ctx.exit(worst(listed))
     if require:
-        if not build:
-            raise UsageError("--require needs a commit", hint="cit status HEAD --require check")
-        passes = passes_of(reach(clone), clone, build, require)
-        _print(clone, passes, as_json)
-        missing = [job for job in require if all(one.request is None or one.request.job != job for one in passes)]
-        for job in missing:
-            click.echo(f"no agent was asked for {plain(job)!r} at {plain(build)}", err=True)
-        ctx.exit(max(worst(passes), 75 if missing and worst(passes) in (0, 75) else 0))
+        ctx.exit(_gate(clone, build, require, as_json=as_json))
     told: dict[str, str] = {}
     while True:
         _, listed = _listed(clone, build, count, since, everybody=everybody)
@@ -122,6 +115,18 @@ def _everywhere(count: int, everybody: bool, as_json: bool) -> None:
             "no builds" + ("" if everybody else " of yours: 'cit status --everywhere --all' lists everybody's"),
             err=True,
         )
+
+
+def _gate(clone: Clone, commit: str, require: tuple[str, ...], *, as_json: bool) -> int:
+    """Whether these jobs passed at the commit, in a way that a gate may believe; the exit status."""
+    if not commit:
+        raise UsageError("--require needs a commit", hint="cit status HEAD --require check")
+    passes = passes_of(reach(clone), clone, commit, require)
+    _print(clone, passes, as_json)
+    missing = [job for job in require if all(one.request is None or one.request.job != job for one in passes)]
+    for job in missing:
+        click.echo(f"no agent was asked for {plain(job)!r} at {plain(commit)}", err=True)
+    return 75 if missing and worst(passes) == 0 else worst(passes)
 
 
 def worst(listed: list[Build]) -> int:
