@@ -97,7 +97,11 @@ def _files(folder: Path) -> Iterator[str]:
 
 def collect(git_dir: Path) -> bool:
     """Has git collect, by its own rules and the repository's settings, where that is not left to us."""
-    told = run(["config", "--local", "--get", "gc.auto"], git_dir=common_dir(git_dir)).stdout.decode().strip()
+    told = (
+        run(["config", "--local", "--get", "gc.auto"], git_dir=common_dir(git_dir))
+        .stdout.decode(errors="replace")
+        .strip()
+    )
     # what we write in-process never makes git look whether it is time
     settings = (f"gc.auto={told or 6700}", "gc.autoDetach=false", "maintenance.auto=true")
     must(

@@ -31,7 +31,7 @@ def revision(git_dir: Path, ref: str) -> tuple[str, str]:
     """(commit, branch) that `ref` means; the branch is "detached" where there is none. Raises NotFound."""
     _no_option(ref)
     told = run(["rev-parse", f"{ref}^{{commit}}", "--abbrev-ref", ref, "--"], git_dir=git_dir)
-    commit, *names = told.stdout.decode().split("\n")
+    commit, *names = told.stdout.decode(errors="replace").split("\n")
     if told.status or not is_oid(commit):
         raise NotFound(f"no revision {ref!r} in {str(git_dir)!r}", hint="name a branch or a commit")
     branch = next((one for one in reversed(names) if one and not one.startswith("--")), "")
@@ -46,7 +46,7 @@ def is_pushed(git_dir: Path, commit: str) -> bool:
 
 def head_branch(git_dir: Path) -> str:
     """The branch that is checked out; "main" where there is none."""
-    return run(["symbolic-ref", "--short", "HEAD"], git_dir=git_dir).stdout.decode().strip() or "main"
+    return run(["symbolic-ref", "--short", "HEAD"], git_dir=git_dir).stdout.decode(errors="replace").strip() or "main"
 
 
 def branches(git_dir: Path) -> list[str]:
@@ -98,7 +98,8 @@ def commit_aside(
     )
     commit = made.stdout.decode().strip()
     must(["update-ref", f"refs/heads/{branch}", commit, "0" * 40], git_dir=git_dir, doing=f"make branch {branch}")
-    return must(["diff", "--no-color", base, commit, "--"], git_dir=git_dir, doing="show the change").stdout.decode()
+    shown = must(["diff", "--no-color", base, commit, "--"], git_dir=git_dir, doing="show the change")
+    return shown.stdout.decode(errors="replace")
 
 
 def _identity(git_dir: Path, person: str) -> list[str]:

@@ -22,7 +22,7 @@ from citgit.keys.age import AgeVault, age_file
 from citgit.keys.public import allowed_signers
 from citgit.keys.verify import SshVerifier
 from citgit.machine import SystemClock, SystemEntropy, owned
-from citgit.model.names import DEFAULT_ROOT, Refs
+from citgit.model.names import DEFAULT_ROOT, Refs, name
 from citgit.model.policy import PolicyChain
 from citgit.rules.authority import signers
 from citgit.wiring.hosts import Branches, state_host
@@ -71,12 +71,12 @@ class Clone:
         return FileJournal(self.home / "cit-journal")
 
     def actor(self) -> Actor:
-        """The person who asks. Raises UsageError if no key is set up."""
+        """The person who asks. Raises UsageError if no key is set up, BadName if the name that is set is none."""
         if self.key is None or not self.person:
             raise UsageError("no signing key is set up in this clone", hint="run 'cit init'")
         from citgit.wiring.keys import signer_for
 
-        return self.actor_as(f"person:{self.person}", signer_for(self.key))
+        return self.actor_as(f"person:{name('person', self.person)}", signer_for(self.key))
 
     def actor_as(self, name: str, signer: Signer) -> Actor:
         """Somebody who signs in this clone: a hook speaks with a key of its own."""
@@ -160,7 +160,7 @@ def git_place(directory: Path) -> tuple[Path, Path]:
             f"repository {str(directory)!r} belongs to another user",
             hint=f"if you trust it: git config --global --add safe.directory {directory}",
         )
-    said = found.stdout.decode().split("\n")
+    said = os.fsdecode(found.stdout).split("\n")
     if found.status and said[0] == "true":
         # a bare one has no top
         return Path(said[1]), Path(said[1])
@@ -173,13 +173,13 @@ def git_place(directory: Path) -> tuple[Path, Path]:
 
 def setting(git_dir: Path, key: str) -> str:
     """A value of the repository's git config, "" if it is not set."""
-    return run(["config", "--get", key], git_dir=git_dir).stdout.decode().strip()
+    return run(["config", "--get", key], git_dir=git_dir).stdout.decode(errors="replace").strip()
 
 
 def settings(git_dir: Path) -> dict[str, str]:
     """The values that citgit reads of the repository's git config; of a name that is set twice, the last one."""
     wanted = r"^(citgit\..*|remote\.origin\.url)$"
-    told = run(["config", "-z", "--get-regexp", wanted], git_dir=git_dir).stdout.decode()
+    told = run(["config", "-z", "--get-regexp", wanted], git_dir=git_dir).stdout.decode(errors="replace")
     pairs = (one.partition("\n") for one in told.split("\0") if one)
     return {key: value.strip() for key, _, value in pairs}
 

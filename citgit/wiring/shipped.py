@@ -24,7 +24,11 @@ def install_hook(git_dir: Path, name: str) -> str:
     """Installs the shipped hook unless there is one already; a sentence about what is there now."""
     shipped = (SHIPPED / "hooks" / name).read_bytes()
     # the last value is this program's own, which keeps hooks from running on its behalf
-    listed = run(["config", "--get-all", "core.hooksPath"], git_dir=git_dir, network=True).stdout.decode().split("\n")
+    listed = (
+        run(["config", "--get-all", "core.hooksPath"], git_dir=git_dir, network=True)
+        .stdout.decode(errors="replace")
+        .split("\n")
+    )
     elsewhere = listed[-3] if len(listed) > 2 else ""
     if elsewhere:
         return f"hooks are in {elsewhere}: left as they are; to use citgit's, call {SHIPPED / 'hooks' / name} there"

@@ -130,3 +130,12 @@ def test_a_stale_lock_is_named_and_removed(site: Site) -> None:
     site.cit("doctor", "--mend", status=None)
     assert not lock.exists()
     site.cit("cancel", build)
+
+
+@pytest.mark.parametrize("key", ["person", "key", "root", "state"])
+def test_settings_that_are_no_text(site: Site, key: str) -> None:
+    """Bytes in the repository's git config that are no UTF-8, as damage leaves them: an answer, never a bug."""
+    path = site.top / ".git" / "config"
+    path.write_bytes(path.read_bytes() + b'[citgit]\n\t%s = "a\xe2(b"\n' % key.encode())
+    for argv in (("status",), ("doctor",), ("run", "check", "--pool", "default")):
+        assert site.cit(*argv, status=None).status != 70, argv
