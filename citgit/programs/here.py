@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import click
 
 from citgit.errors import NotFound
+from citgit.flows.offline import offline
 from citgit.flows.telling import Event
 from citgit.flows.writing import Draft, drafted
 from citgit.model.names import HERE
@@ -20,9 +22,12 @@ _IDLE_S = 0.2
 
 
 class Here:
-    """A worker of the person's own, on this machine. `say` gets events: what, of which build, in words."""
+    """A worker of the person's own, on this machine. `say` gets events: what, of which build, in words.
 
-    def __init__(self, clone: Clone, say: Callable[[str, str, str], None]) -> None:
+    While the host is `away` it keeps what it signs in the clone's journal. `asks` is who pushes the requests.
+    """
+
+    def __init__(self, clone: Clone, say: Callable[[str, str, str], None], *, away: bool = False) -> None:
         self._clone = clone
         self._say = say
         actor = clone.actor()
@@ -30,6 +35,10 @@ class Here:
             clone.url, worker_home(clone.url, actor.name), actor.name, actor.signer, key=clone.key, pools=[HERE],
             source=str(clone.repository), tell=self._tell, root=clone.state.refs.root, pinned=clone.state.pinned,
         )  # fmt: skip
+        self.asks = (clone.state, actor)
+        if away:
+            self.asks = self._worker.state, self._worker.actor = offline(clone.state, actor)
+            self._clone = replace(clone, state=self._worker.state)
 
     def buildable(self, drafts: list[Draft]) -> list[Draft]:
         """Those drafts that this machine has all for, with a word about the others. Raises NotFound if none is."""

@@ -33,7 +33,7 @@ def reach(clone: Clone) -> Repository:
     except RemoteAway as error:
         click.echo(f"the host is away, this is what is remembered: {error.message}", err=True)
         if waiting:
-            click.echo(f"{_counted(waiting)} kept here, to be pushed by the next cit command that reaches it", err=True)
+            kept_here(waiting)
         return Repository(clone.state, remembered(clone.state, waiting))
     if snapshot.restored:
         # an admin restored the host: what this clone had seen goes back
@@ -46,6 +46,11 @@ def reach(clone: Clone) -> Repository:
     for entry, pushed in resend(clone.state, clone.journal):
         click.echo(_told(entry, pushed), err=True)
     return Repository(clone.state, poll(clone.state))
+
+
+def kept_here(waiting: list[Entrusted]) -> None:
+    """Tells how much waits for the host."""
+    click.echo(f"{_counted(waiting)} kept here, to be pushed by the next cit command that reaches it", err=True)
 
 
 def _warn(clone: Clone, snapshot: Snapshot) -> None:

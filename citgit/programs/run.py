@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from citgit.errors import NotFound, RemoteAway, UsageError
+from citgit.errors import NotFound, UsageError
 from citgit.flows.enqueue import Change, Wish, buildable, enqueue_person, load, need_pool
 from citgit.flows.private import unreached
 from citgit.flows.state import Snapshot
@@ -21,15 +21,13 @@ from citgit.interfaces import Answer, Pushed
 from citgit.model.names import HERE, Kind
 from citgit.model.record import Config, Request
 from citgit.programs import complete
-from citgit.programs.reach import reach
+from citgit.programs.reach import kept_here, reach
 from citgit.wiring.checkout import is_pushed, revision
 from citgit.wiring.clone import Clone, open_clone
 from citgit.wiring.known import Started, note_clone, note_started
 
 if TYPE_CHECKING:
     pass
-
-KEEP = "'cit run --pool default' keeps a request here, to be pushed when the host is back"
 
 
 @click.command("run", epilog="Example: cit run check --set level=9 --follow")
@@ -57,7 +55,8 @@ def command(
     """Asks for a build of HEAD, or of --ref; without JOB for all jobs of its cit.toml.
 
     The exit status is 0 once it is asked for, 75 if it is kept here because the host is away; with --here or
-    --follow it is that of the build, as 'cit status BUILD' has it.
+    --follow it is that of the build, as 'cit status BUILD' has it. With --here it is built without the host, too: the
+    signed request, claim and result are kept, and pushed by the next cit command that reaches it.
     """
     if here and (pool or on):
         raise UsageError("--here does not go with --pool or --on", hint="leave one of them out")
@@ -72,8 +71,6 @@ def command(
     )  # fmt: skip
     if not here and not pool and not on and not snapshot.away:
         here = _offer(clone, snapshot, change, job)
-    if here and snapshot.away:
-        raise RemoteAway("a build here records its claim and result at the host, and that is away", hint=KEEP)
     if pool:
         need_pool(snapshot, pool)
     if on and on not in snapshot.policies.tip.team.agent:
@@ -90,22 +87,23 @@ def command(
                 click.echo(f"{who} has no key that private builds can be hidden for: 'age' in team.toml", err=True)
     if not here and not is_pushed(clone.git_dir, commit):
         click.echo(f"commit {commit[:12]} is not pushed yet: the build waits until it is", err=True)
-    ctx.exit(ask(clone, drafts, Out(as_json), here=here, follow=bool(follow)))
+    ctx.exit(ask(clone, drafts, Out(as_json), here=here, follow=bool(follow), away=snapshot.away))
 
 
-def ask(clone: Clone, drafts: list[Draft], out: Out, *, here: bool, follow: bool) -> int:
+def ask(clone: Clone, drafts: list[Draft], out: Out, *, here: bool, follow: bool, away: bool = False) -> int:
     """Pushes requests, builds them here or follows them; the exit status.
 
     Raises NotFound if they are to be built here and this machine can build none of them.
     """
-    kept = False
+    kept, (state, actor) = False, (clone.state, clone.actor())
     if here:
         from citgit.programs.here import Here
 
-        place = Here(clone, out.say)
+        place = Here(clone, out.say, away=away)
         drafts = place.buildable(drafts)
-    answers = push(clone.state, clone.actor(), drafts)
-    remember(clone.state, answers)
+        state, actor = place.asks
+    answers = push(state, actor, drafts)
+    remember(state, answers)
     note_clone(clone)
     note_started([_started(clone, draft, answer) for draft, answer in zip(drafts, answers, strict=True)])
     for draft, answer in zip(drafts, answers, strict=True):
@@ -119,7 +117,10 @@ def ask(clone: Clone, drafts: list[Draft], out: Out, *, here: bool, follow: bool
     if kept:
         return 75
     if here:
-        return place.build(drafts)
+        status = place.build(drafts)
+        if away:
+            kept_here(clone.journal.entries())
+        return status
     if not follow:
         return 0
     from citgit.programs.follow import Follower

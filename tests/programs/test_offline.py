@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 from programs.site import Site, make_site
+from services import Sshd
+
+from citgit.wiring.clone import open_clone
 
 CIT = '[job.check]\ncommand = ["true"]\ntrigger.push = ["main"]\n'
 
@@ -92,9 +95,103 @@ def test_a_hook_keeps_what_it_signs(site: Site) -> None:
     assert len(host(other)) == 1
 
 
-def test_a_build_here_needs_the_host(site: Site) -> None:
-    """Its claim is a compare-and-swap there; nothing is signed, and the next move is named."""
+PIPELINE = """\
+[job.check]
+command = ["sh", "-c", "echo built offline"]
+
+[job.after]
+command = ["true"]
+after.check = {}
+
+[job.red]
+command = ["false"]
+"""
+
+
+def types(site: Site, build: str) -> list[str]:
+    """The records of a build at the host, oldest first, as plain git has them; each signature is good for git."""
+    ref = f"refs/cit/builds/here/{build}"
+    oids = host_git(site, "rev-list", "--reverse", ref).split()
+    for oid in oids:
+        signers = site.top / ".git" / "cit-allowed-signers"
+        host_git(site, "-c", f"gpg.ssh.allowedSignersFile={signers}", "verify-commit", oid)
+    return [host_git(site, "log", "-1", "--format=%s", oid).split(":")[0].split()[0] for oid in oids]
+
+
+def host_git(site: Site, *argv: str) -> str:
+    """git at the host."""
+    done = subprocess.run(
+        ["git", "-c", "safe.directory=*", "-C", str(site.bare), *argv], check=True, capture_output=True, text=True
+    )
+    return done.stdout
+
+
+def test_a_build_here_needs_no_host(site: Site) -> None:
+    """It is asked for, claimed, built and ended while the host is away, shown meanwhile, and goes out whole later."""
+    site.commit("pipeline", cit_toml=PIPELINE)
     site.cit("status")
     with site.away():
-        said = site.cit("run", "--here", status=75).err
-    assert "hint: 'cit run --pool default' keeps a request" in said
+        built = site.cit("run", "after", "--here", "--json")
+        said = {(one["event"], one["build"]): one["text"] for one in built.documents}
+        builds = sorted({build for _, build in said})
+        assert len(builds) == 2
+        assert sum(event == "final" for event, _ in said) == 2
+        assert "kept here, to be pushed by the next cit command" in built.err
+        assert any(one["event"] == "output" and one["text"] == "built offline" for one in built.documents)
+        listed = site.cit("status", "--json").documents
+        assert {(one["build"], one["state"], one["outcome"]) for one in listed} == {
+            (build, "final", "passed") for build in builds
+        }
+        first = next(one["build"] for one in listed if one["job"] == "check")
+        assert "result" in site.cit("show", first).out
+        assert "built offline" in site.cit("log", first).out
+        assert site.cit("run", "red", "--here", status=1).err.count("kept here") >= 1
+    assert host(site) == []
+    told = site.cit("status", "--all", "--json")
+    assert "request of" in told.err
+    assert told.err.count("pushed now") >= 9
+    assert len(host(site)) == 3
+    for build in builds:
+        assert types(site, build)[0] == "request"
+        assert {"claim", "result"} <= set(types(site, build))
+    assert sorted(one["outcome"] for one in told.documents) == ["failed", "passed", "passed"]
+    assert site.cit("verify", "--all").status == 0
+    assert "kept here" not in site.cit("status").err
+
+
+def test_who_was_faster_decides(site: Site) -> None:
+    """The request had got through and was cancelled meanwhile: claim and result come too late, and that is said."""
+    site.cit("status")
+    with site.away():
+        built = site.cit("run", "check", "--here", "--json")
+    build = built.documents[0]["build"]
+    clone = open_clone(site.top)
+    request, *rest = clone.journal.entries()
+    assert (request.kind, rest[0].kind) == ("request", "claim")
+    clone.journal.settle(*(one.new for one in rest))
+    assert "pushed now" in site.cit("status").err
+    site.cit("cancel", build)
+    clone.journal.add(*rest)
+    said = site.cit("status", build, status=5)
+    assert said.err.count("came too late, the host has gone on without it") == len(rest)
+    assert site.cit("status", build, "--json", status=5).documents[0]["outcome"] == "cancelled"
+
+
+def test_over_ssh(site: Site, sshd: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As above, with the state behind a real sshd whose port is closed for a while."""
+    with sshd.folder() as folder:
+        state = folder / "state.git"
+        subprocess.run(["git", "clone", "-q", "--mirror", str(site.bare), str(state)], check=True)
+        sshd.give(state, "citgit-anna")
+        site.git("config", "citgit.state", f"ssh://citgit-anna@127.0.0.1:{sshd.port}{state}")
+        site.cit("status")
+        with monkeypatch.context() as away:
+            away.setenv("GIT_SSH_COMMAND", f"{sshd.command} -o Port=1")
+            built = site.cit("run", "check", "--here", "--json")
+            assert "the host is away" in built.err
+            build = built.documents[0]["build"]
+            assert site.cit("status", build, "--json").documents[0]["outcome"] == "passed"
+        assert "pushed now" in site.cit("show", build).err
+        at = Site(site.top, state)
+        assert types(at, build)[:2] == ["request", "claim"]
+        assert types(at, build)[-1] == "result"
