@@ -9,16 +9,17 @@ from pathlib import Path
 
 import click
 
-from citgit.errors import NotFound, UsageError
+from citgit.errors import CitError, NotFound, RemoteAway, UsageError
 from citgit.flows.builds import Repository
 from citgit.flows.poll import ask_all
 from citgit.model.build import Build
+from citgit.model.policy import PolicyView
 from citgit.programs.diff import facts
-from citgit.programs.log_place import local_log
+from citgit.programs.log_place import local_log, open_log
 from citgit.programs.reach import reach
 from citgit.programs.report_live import serve as serve_report
 from citgit.programs.why import offers
-from citgit.programs.wording import emit
+from citgit.programs.wording import agent, emit
 from citgit.rules.ids import month_of, months_back
 from citgit.rules.private import is_private
 from citgit.wiring.clone import Clone, open_clone
@@ -30,10 +31,15 @@ from citgit.wiring.pages import KNOWN, AgentRow, LogPart, Site, World, log_parts
 @click.option("-C", "directory", default=".", help="the checkout")
 @click.option("--out", default="", help="the directory to write, brought up to date if it holds a report [cit-report]")
 @click.option("--months", default=0, type=click.IntRange(min=0), help="only the last months; default: all there are")
+@click.option(
+    "--logs", default=0, type=click.IntRange(min=0), help="fetch output of the newest N builds from nodes too"
+)
 @click.option("--serve", is_flag=True, help="serve the pages on loopback, made anew as things happen")
 @click.option("--port", default=0, type=click.IntRange(0, 65535), help="the port to serve on; default: any free one")
 @click.option("--json", "as_json", is_flag=True, help="print JSON: what was written")
-def command(directory: str, out: str, months: int, serve: bool, port: int, as_json: bool) -> None:
+def command(
+    directory: str, out: str, months: int, logs: int, serve: bool, port: int, as_json: bool
+) -> None:  # fmt: skip
     """Writes a report of all builds that opens as files: no server, no scripts, nothing loaded from elsewhere.
 
     With --serve, a browser on this machine sees the same pages change as builds do, and follows their output.
@@ -52,13 +58,15 @@ def command(directory: str, out: str, months: int, serve: bool, port: int, as_js
             bar.update(done - bar.pos)
 
         site = Site(place, plain, progress)
-        done = site.render(world(clone, repository, months, live=serve))
+        done = site.render(world(clone, repository, months, logs, live=serve))
     if as_json:
         emit({"out": str(place), "builds": done.shown, "pages": done.builds, "jobs": done.jobs})
     else:
         click.echo(f"{done.shown} builds; {done.builds} pages of builds and {done.jobs} of jobs are new", err=True)
     if serve:
-        serve_report(clone, Site(place, plain), repository, lambda now: world(clone, now, months, live=True), port)
+        serve_report(
+            clone, Site(place, plain), repository, lambda now: world(clone, now, months, logs, live=True), port
+        )
     elif not as_json:
         click.echo(place / "index.html")
 
@@ -75,7 +83,7 @@ def _place(clone: Clone, out: str, serve: bool) -> Path:
     return place
 
 
-def world(clone: Clone, repository: Repository, months: int = 0, *, live: bool = False) -> World:
+def world(clone: Clone, repository: Repository, months: int = 0, logs: int = 0, *, live: bool = False) -> World:
     """Everything that the report shows; what is encrypted stays so, since a report can be given away."""
     policies = repository.snapshot.policies
     wanted = set(months_back(clone.state.clock.now(), months))
@@ -92,11 +100,13 @@ def world(clone: Clone, repository: Repository, months: int = 0, *, live: bool =
             raise NotFound(f"build {build} is in the archive, and cannot be read", hint="cit verify --all")
         return found
 
+    order = sorted({*active, *archived}, reverse=True)
     return World(
         name=clone.top.name, root=policies.repo, policy=policies.tip.oid, policy_version=policies.tip.version,
-        tips={one: active[one].tip if one in active else "" for one in sorted({*active, *archived}, reverse=True)},
+        tips={one: active[one].tip if one in active else "" for one in order},
         load=load,
-        agents=_agents(clone, repository), alarms=repository.snapshot.alarms, now=clone.state.clock.now(), log=_log,
+        agents=_agents(clone, repository), alarms=repository.snapshot.alarms, now=clone.state.clock.now(),
+        log=_Logs(clone, policies.tip, frozenset(order[:logs])),
         differences=_differences, origin=clone.source, live=live,
     )  # fmt: skip
 
@@ -105,25 +115,43 @@ def _agents(clone: Clone, repository: Repository) -> Sequence[AgentRow]:
     found = offers(clone, repository)
     busy = Counter(build.held.actor for build in repository.active() if build.held and not build.is_final)
     rows = []
-    for name, agent in sorted(repository.snapshot.policies.tip.team.agent.items()):
+    for name, one in sorted(repository.snapshot.policies.tip.team.agent.items()):
         offer = found.get(name)
         host = f"{offer.advert.host} {offer.advert.os}/{offer.advert.arch}" if offer else ""
         rows.append(
             AgentRow(
-                name=name, pools=agent.pools, labels=agent.labels, slots=agent.slots, busy=busy[f"agent:{name}"],
-                heard=offer.heard if offer else 0, host=host, drain=agent.drain, short=offer.short if offer else "",
+                name=name, pools=one.pools, labels=one.labels, slots=one.slots, busy=busy[f"agent:{name}"],
+                heard=offer.heard if offer else 0, host=host, drain=one.drain, short=offer.short if offer else "",
                 cpu=offer.advert.cpu if offer else 0, memory=offer.advert.memory if offer else 0,
-                executors=[one for one, fault in offer.advert.executors.items() if not fault] if offer else (),
+                executors=[name for name, fault in offer.advert.executors.items() if not fault] if offer else (),
             )
         )  # fmt: skip
     return rows
 
 
-def _log(build: Build) -> Sequence[LogPart]:
-    if build.request and is_private(build.request):
-        return []  # pages are for whoever gets them, and this machine may have built it
-    root = local_log(build)
-    return log_parts(LocalLog(root)) if root else []
+class _Logs:
+    """What is shown of logs: those on this machine, and of the builds in `far` also those that nodes have."""
+
+    def __init__(self, clone: Clone, policy: PolicyView, far: frozenset[str]) -> None:
+        self._clone, self._policy, self._far = clone, policy, far
+        self._away: set[str] = set()
+
+    def __call__(self, build: Build) -> Sequence[LogPart]:
+        """The components of the build's log; none if it cannot be read from here."""
+        if build.request is None or is_private(build.request):
+            return []  # pages are for whoever gets them, and this machine may have built it
+        if root := local_log(build):
+            return log_parts(LocalLog(root))
+        node = agent(build)
+        if build.id not in self._far or not node or node in self._away:
+            return []
+        try:
+            return log_parts(open_log(self._clone, self._policy, build))
+        except CitError as error:
+            if isinstance(error, RemoteAway):
+                self._away.add(node)  # once is enough to wait for it
+            click.echo(f"no output of {build.id} from {plain(node)}: {plain(error.message)}", err=True)
+            return []
 
 
 def _differences(old: Build, new: Build) -> Mapping[str, tuple[object, object]]:

@@ -167,3 +167,18 @@ def test_a_node_that_is_away(node: Node, build: str) -> None:
         assert "scp -- " in ben.cit("get", build, "--to", str(ben.home / "other"), status=75).err
         assert time.monotonic() - began < 60
         subprocess.run(["git", "-C", str(ben.top), "config", "core.sshCommand", usual], check=True)
+
+
+def test_a_report_shows_what_a_node_has(node: Node, build: str) -> None:
+    """`cit report --logs N` on a reader's machine; without it, or for who may not read, the page says where it is."""
+    ben = node.reader("ben")
+    ben.cit("report", "--out", str(ben.home / "near"))
+    near = (ben.home / "near" / "build" / f"{build}.html").read_text()
+    ben.cit("report", "--out", str(ben.home / "far"), "--logs", "5")
+    far = (ben.home / "far" / "build" / f"{build}.html").read_text()
+    assert ">hello</span>" not in near.replace("</i> ", ">").replace("\n", "")
+    assert [word in far for word in ("</i> hello</span>", "</i> oops</span>")] == [True, True]
+    rob = node.reader("rob")
+    said = rob.cit("report", "--out", str(rob.home / "far"), "--logs", "5")
+    assert "access denied" in said.err
+    assert "</i> hello</span>" not in (rob.home / "far" / "build" / f"{build}.html").read_text()
