@@ -6,6 +6,7 @@ Which files make a config, and how split files merge, is told in `citgit.config.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -111,8 +112,14 @@ def _shaped(document: Document, kind: type, faults: list[Fault]) -> tuple[dict[s
         bad.add(path)
         faults.append(Fault(document.place(path), key_text(path), text))
 
-    shaped = check(inspect.type_info(kind), document.data, (), report)
+    shaped = check(_type_info(kind), document.data, (), report)
     return ({} if shaped is MISSING else shaped), bad
+
+
+@cache
+def _type_info(kind: type) -> inspect.Type:
+    # what a type looks like never changes, and finding it out takes as long as all the rest of reading a config
+    return inspect.type_info(kind)
 
 
 def _report(document: Document, faults: list[Fault], bad: set[Path], path: Path, text: str) -> None:
