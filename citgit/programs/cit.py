@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import re
@@ -57,6 +58,8 @@ class Verbs(click.Group):
         """The verb's command; None if there is none."""
         if name in VERBS:
             command: click.Command = importlib.import_module(f"citgit.programs.{VERBS[name][0]}").command
+            gc.freeze()  # what was loaded stays, and is not looked through again
+            gc.enable()
             return command
         import shutil
 
@@ -123,6 +126,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         (one for one in arguments if not one.isprintable() and one != one.encode(errors="ignore").decode()), ""
     ):
         return report("cit", UsageError(f"an argument is not UTF-8: {odd[:80]!a}", hint="check the locale's encoding"))
+    gc.disable()  # while modules are loaded nothing becomes garbage
     try:
         done = cit.main(args=arguments, prog_name="cit", standalone_mode=False)
         return done if isinstance(done, int) else 0
@@ -144,6 +148,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"cit {verb}: bug: {type(error).__name__}: {error}", file=sys.stderr)
         print("hint: CIT_DEBUG=1 shows where; please report it", file=sys.stderr)
         return 70
+    finally:
+        gc.enable()
 
 
 if __name__ == "__main__":
