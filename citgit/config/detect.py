@@ -59,10 +59,16 @@ def _proposals(tree: Tree) -> Iterator[Proposal]:
 def _split(tree: Tree, proposal: Proposal) -> tuple[str, ...]:
     """The build systems of the command that have parts to tell apart."""
     found = []
-    if "make" in proposal.requires_tools and ("cmake" in proposal.requires_tools or tree.any(_PART)):
+    if "cmake" in proposal.requires_tools:
+        found.append("cmake")
+    elif any("./configure" in word for word in proposal.command):
+        found.append("autotools")
+    elif "make" in proposal.requires_tools and tree.any(_PART):
         found.append("make")
     if "npm" in proposal.requires_tools:
         found.append("npm")
+    if any("-m pytest" in word for word in proposal.command):
+        found.append("pytest")
     return tuple(found)
 
 

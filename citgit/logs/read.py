@@ -266,6 +266,12 @@ def failing(source: LogSource, path: str, one: Failing, before: int, after: int)
     return list(islice(chain(stream.lines(size), stream.last()), len(kept) + 1 + after))
 
 
+def times(source: LogSource, path: str, name: str, offsets: list[int]) -> list[int]:
+    """When, in ms after the start, a stream had grown to each of these bytes; `offsets` rise."""
+    marks = _Marks(source, path, STREAMS.index(name) + 1)
+    return [marks.time(at) for at in offsets]
+
+
 def tail(source: LogSource, path: str, count: int) -> list[Line]:
     """The last `count` lines of a component's streams together, read from their ends; none if there is no log."""
     try:

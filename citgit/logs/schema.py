@@ -10,10 +10,12 @@ from typing import Any
 import msgspec
 
 from citgit.logs.capture import About
+from citgit.logs.local import Sections
 from citgit.model.log import LogIndex
 
 FILES: dict[str, tuple[type[msgspec.Struct], str]] = {
     "log-component": (About, "component.json: what a component of a log is and how it ended"),
+    "log-sections": (Sections, "sections.json: parts that the output of a log's components marks off"),
     "log-index": (LogIndex, "index.json: where what is in a packed component"),
 }
 

@@ -134,6 +134,9 @@ class Split(Enum):
 
     MAKE = "make"
     NPM = "npm"
+    CMAKE = "cmake"
+    AUTOTOOLS = "autotools"
+    PYTEST = "pytest"
 
 
 class Log(_Config, frozen=True, kw_only=True):

@@ -34,6 +34,7 @@ from citgit.logs.capture import TOOLS, Capture
 from citgit.logs.first_error import first_error
 from citgit.logs.local import LocalLog
 from citgit.logs.read import tail
+from citgit.logs.sections import mark_off
 from citgit.logs.tree import recorded
 from citgit.machine import lock
 from citgit.model.names import DEFAULT_ROOT, HERE, Refs
@@ -218,4 +219,5 @@ def _tail(log: Path) -> tuple[str, ...]:
 
 
 def _components(log: Path) -> tuple[Component, ...]:
+    mark_off(log)
     return recorded(LocalLog(log).nodes())

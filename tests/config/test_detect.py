@@ -103,8 +103,8 @@ CASES: list[tuple[dict[str, str], tuple[str, ...]]] = [
     [
         ({"Makefile": "check:\n"}, ()),
         ({"Makefile": "check:\n", "lib/Makefile": "check:\n"}, ("make",)),
-        ({"configure.ac": "", "Makefile.am": "", "src/Makefile.am": ""}, ("make",)),
-        ({"CMakeLists.txt": ""}, ("make",)),
+        ({"configure.ac": "", "Makefile.am": "", "src/Makefile.am": ""}, ("autotools",)),
+        ({"CMakeLists.txt": ""}, ("cmake",)),
         ({"package.json": '{"scripts": {"test": "x"}}'}, ("npm",)),
         ({"Cargo.toml": ""}, ()),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -156,3 +157,49 @@ def test_without_a_place_for_a_log_commands_run_all_the_same(build: Build) -> No
     assert build.text("") == "ran\nran"
     build.fill(MAKEFILES)
     assert build.run("make", f"SHELL={TOOLS}/cit-sh", "WRONG=true", env={"CIT_LOG": "", "CIT_TOOLS": ""}) == 0
+
+
+def test_each_file_of_pytest_is_a_component(build: Build) -> None:
+    """What its tests came to and why; the plug-in is found by itself, and gone where nobody asked for it."""
+    build.fill({
+        "tests/test_a.py": "def test_adds():\n    print('looking')\n    assert 1 + 1 == 3\n",
+        "tests/test_b.py": "def test_fine():\n    pass\n",
+    })  # fmt: skip
+    argv = (sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "addopts=", "tests")
+    assert build.run(*argv, split=(Split.PYTEST,)) == 1
+    assert build.states() == {"tests:test_a.py": 1, "tests:test_b.py": 0}
+    text = build.text("tests:test_a.py")
+    assert "FAILED tests/test_a.py::test_adds" in text
+    assert "assert (1 + 1) == 3" in text
+    assert "looking" in text
+    assert build.text("tests:test_b.py").startswith("PASSED tests/test_b.py::test_fine")
+    assert build.run(*argv) == 1
+    assert len(build.states()) == 2
+
+
+AUTOCONF = {
+    "configure.ac": "AC_INIT([x], [1])\nAM_INIT_AUTOMAKE([foreign])\nAC_PROG_CC\n"
+    "AC_CONFIG_FILES([Makefile sub/Makefile])\nAC_OUTPUT\n",
+    "Makefile.am": "SUBDIRS = sub\n",
+    "sub/Makefile.am": "check_PROGRAMS = t\nt_SOURCES = t.c\nTESTS = t\n",
+    "sub/t.c": '#include <stdio.h>\nint main(void) { puts("it is wrong"); return 1; }\n',
+}
+
+
+@pytest.mark.heavy
+def test_configure_and_makes_of_autotools_are_components(build: Build) -> None:
+    """A real configure script runs as a part; what failed in a test is in the log of its directory."""
+    need("" if shutil.which("autoreconf") and shutil.which("cc") else "autoconf, automake and cc")
+    top = build.workspace.parent / "plain"
+    top.mkdir()
+    build = Build(top.resolve(), build.log)
+    build.fill(AUTOCONF)
+    steps = "autoreconf -fi >/dev/null 2>&1 && ./configure && make check"
+    assert build.run("sh", "-c", steps, split=(Split.AUTOTOOLS,)) != 0
+    states = build.states()
+    assert states["configure"] == 0
+    assert "checking for gcc" in build.text("configure")
+    assert "checking for gcc" not in build.text("")
+    assert states["sub"] == 2
+    assert any("it is wrong" in build.text(path) for path in states if path.startswith("sub"))
+    assert "cit-configure" not in (top / "sub" / "Makefile").read_text()

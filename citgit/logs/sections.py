@@ -1,0 +1,170 @@
+"""Parts that output marks off by itself: groups of GitHub, sections of GitLab, blocks of TeamCity, steps of ninja.
+
+Their lines stay where they are; a file beside the root's streams says which bytes belong to which part.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from citgit.errors import NotFound
+from citgit.interfaces import LogSource
+from citgit.logs.clean import visible
+from citgit.logs.local import SECTIONS, LocalLog, Sections
+from citgit.logs.read import times
+from citgit.model.log import STREAMS, LogNode
+from citgit.model.result import Exit
+
+_MOST_BYTES = 16 << 20
+"""What is looked at in all: it happens between the end of the command and its result."""
+
+_MOST = 1000
+_DEPTH = 8
+_BLOCK = 1 << 20
+_NAME = 80
+
+_MARK = re.compile(
+    rb"(?:^|\n)(?:\x1b\[0K)?(?:"
+    rb"(?:::|##\[)group(?:::|\])(?P<group>[^\r\n]{0,200})|(?P<endgroup>(?:::|##\[)endgroup(?:::|\]))"
+    rb"|section_start:(?P<begun>\d{1,12}):(?P<section>[\w.-]{1,100})(?:\[[^\]\n]{0,100}\])?"
+    rb"|section_end:(?P<over>\d{1,12}):(?P<ended>[\w.-]{1,100})"
+    rb"|##teamcity\[(?P<kind>blockOpened|blockClosed|testSuiteStarted|testSuiteFinished)"
+    rb" name='(?P<block>(?:\|.|[^'|\r\n]){0,200})'"
+    rb"|\[\d{1,7}/\d{1,7}\] (?P<step>[^\r\n]{0,300})|(?P<failed>FAILED: )"
+    rb")"
+)
+_NEEDLES = (b"group", b"section_", b"##teamcity[", b"/")
+_ESCAPED = re.compile(r"\|(.)")
+_ENDS = ("blockClosed", "testSuiteFinished")
+
+
+@dataclass(slots=True)
+class _Open:
+    """A part whose end has not been seen: what it is called, where it began, what began it."""
+
+    name: str
+    begin: int
+    kind: str
+    started: int = 0
+    failed: bool = False
+
+
+@dataclass(slots=True)
+class _Scan:
+    """The parts of one stream of one component, in order."""
+
+    node: LogNode
+    stream: str
+    stack: list[_Open] = field(default_factory=list)
+    found: list[tuple[str, _Open, int, int]] = field(default_factory=list)
+
+    def mark(self, found: re.Match[bytes], at: int) -> None:
+        """A mark whose line begins at byte `at`."""
+        words = {key: value.decode(errors="replace") for key, value in found.groupdict().items() if value is not None}
+        if "group" in words:
+            self._open(_Open(words["group"], at, "group"), at)
+        elif "endgroup" in words:
+            self._close("group", "", at)
+        elif "section" in words:
+            self._open(_Open(words["section"], at, "section", int(words["begun"]) * 1000), at)
+        elif "ended" in words:
+            self._close("section", words["ended"], at, int(words["over"]) * 1000)
+        elif "kind" in words and words["kind"] in _ENDS:
+            self._close("block", _unescaped(words["block"]), at)
+        elif "kind" in words:
+            self._open(_Open(_unescaped(words["block"]), at, "block"), at)
+        elif "step" in words:
+            self._close("step", "", at)
+            self._open(_Open(words["step"], at, "step"), at)
+        elif self.stack and self.stack[-1].kind == "step":
+            self.stack[-1].failed = True
+
+    def end(self, at: int) -> None:
+        """The stream ends: what is open ends with it."""
+        while self.stack:
+            self._pop(at)
+
+    def _open(self, one: _Open, at: int) -> None:
+        if one.kind != "step":
+            self._close("step", "", at)
+        if len(self.stack) < _DEPTH and len(self.found) < _MOST:
+            self.stack.append(one)
+
+    def _close(self, kind: str, name: str, at: int, ended: int = 0) -> None:
+        if any(one.kind == kind and name in ("", one.name) for one in self.stack):
+            while not (self.stack[-1].kind == kind and name in ("", self.stack[-1].name)):
+                self._pop(at)
+            self._pop(at, ended)
+
+    def _pop(self, at: int, ended: int = 0) -> None:
+        one = self.stack.pop()
+        # of ninja's many steps those that failed are parts; the others are what its log is about
+        if one.kind != "step" or one.failed:
+            above = "/".join(_safe(each.name) for each in self.stack)
+            self.found.append((f"{above}/{_safe(one.name)}" if above else _safe(one.name), one, at, ended))
+
+
+def mark_off(root: Path) -> None:
+    """Writes which parts the output of a finished log marks off, if there are any."""
+    source = LocalLog(root)
+    sections: list[LogNode] = []
+    left = _MOST_BYTES
+    with contextlib.suppress(NotFound, OSError):
+        for node in source.nodes():
+            left -= node.out + node.err
+            if node.stream or left < 0:
+                continue
+            for stream in STREAMS:
+                sections += _sections(source, node, stream)
+        if sections:
+            scratch = root / f".{SECTIONS}.new"
+            scratch.unlink(missing_ok=True)
+            handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with os.fdopen(handle, "wb") as file:
+                file.write(msgspec.json.encode(Sections(sections=tuple(sections[:_MOST]))) + b"\n")
+            scratch.replace(root / SECTIONS)
+
+
+def _sections(source: LogSource, node: LogNode, stream: str) -> Iterator[LogNode]:
+    scan = _Scan(node, stream)
+    size = node.out if stream == "out" else node.err
+    at, rest = 0, b""
+    while block := source.read(node.path, stream, at, _BLOCK):
+        text = rest + block
+        end = text.rfind(b"\n") + 1 if at + len(block) < size else len(text)
+        if any(needle in text for needle in _NEEDLES):
+            for found in _MARK.finditer(text, 0, end):
+                begin = found.start() + (text[found.start() : found.start() + 1] == b"\n")
+                scan.mark(found, at - len(rest) + begin)
+        # the end of the last whole line stays: a mark begins behind one
+        rest = text[max(0, end - 1) :] if end else text[-_NAME:]
+        at += len(block)
+    scan.end(at)
+    offsets = sorted({one.begin for _, one, _, _ in scan.found} | {end for _, _, end, _ in scan.found})
+    when = dict(zip(offsets, times(source, node.path, stream, offsets), strict=True))
+    used: dict[str, int] = {}
+    for path, one, end, ended in sorted(scan.found, key=lambda each: (each[1].begin, -each[2])):
+        used[path] = used.get(path, 0) + 1
+        name = path if used[path] == 1 else f"{path}.{used[path]}"
+        yield LogNode(
+            path=f"{node.path}/{name}" if node.path else name, within=node.path, stream=stream, begin=one.begin,
+            end=end, started=one.started or node.started + when[one.begin],
+            ended=max(1, ended or node.started + when[end]), exit=Exit(status=1) if one.failed else Exit(),
+        )  # fmt: skip
+
+
+def _safe(name: str) -> str:
+    """A name as one part of a path, on one line."""
+    clean = visible(name, colour=False).strip().replace("/", ":")[:_NAME]
+    return clean if clean not in ("", ".", "..") else "_"
+
+
+def _unescaped(text: str) -> str:
+    return _ESCAPED.sub(lambda found: {"n": " ", "r": " "}.get(found[1], found[1]), text)
