@@ -17,9 +17,10 @@ _ADAPTERS = {
     "nodes",
 }  # fmt: skip
 
-# What a part may import of citgit beside itself; "" is the package's own version.
+# What a part may import of citgit beside itself; "" is the package itself: its version, and what
+# `import citgit` offers, looked up in the programs once somebody asks for it.
 _ALLOWED: dict[str, set[str]] = {
-    "": set(),
+    "": {"programs"},
     "errors": set(),
     "model": {"errors"},
     "records": {"errors", "model"},

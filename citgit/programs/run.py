@@ -105,7 +105,7 @@ def ask(clone: Clone, drafts: list[Draft], out: Out, *, here: bool, follow: bool
     answers = push(state, actor, drafts)
     remember(state, answers)
     note_clone(clone)
-    note_started([_started(clone, draft, answer) for draft, answer in zip(drafts, answers, strict=True)])
+    note_started([_started(clone, draft, answer, away) for draft, answer in zip(drafts, answers, strict=True)])
     for draft, answer in zip(drafts, answers, strict=True):
         build = draft.ref.rpartition("/")[2]
         if answer.answer is Answer.UNKNOWN:
@@ -128,7 +128,7 @@ def ask(clone: Clone, drafts: list[Draft], out: Out, *, here: bool, follow: bool
     return Follower(clone, [draft.ref for draft in drafts], out.say).until_final()
 
 
-def _started(clone: Clone, draft: Draft, answer: Pushed) -> Started:
+def _started(clone: Clone, draft: Draft, answer: Pushed, away: bool) -> Started:
     """What is kept here of a build that was asked for, whatever becomes of it at the host."""
     request = drafted(clone.state, draft)
     shown = request if isinstance(request, Request) else None
@@ -136,7 +136,7 @@ def _started(clone: Clone, draft: Draft, answer: Pushed) -> Started:
     return Started(
         time=clone.state.clock.now(), clone=str(clone.top), url=clone.url, build=build, pool=pool,
         job=shown.job if shown else "", branch=shown.branch if shown else "", commit=shown.commit if shown else "",
-        answer=_ANSWERS[answer.answer],
+        answer=_ANSWERS[Answer.UNKNOWN if away else answer.answer],
     )  # fmt: skip
 
 
