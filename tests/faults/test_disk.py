@@ -45,7 +45,7 @@ def test_each_write_site(make: Callable[..., World], number: int, first: int, re
         world.ask(1, "slow")
         # a first claim writes some 150 times until its result is out
         disk.fail(number, after=chance.randrange(150), times=chance.choice([1, 3, 1 << 40]))
-        until("something to fail", lambda: disk.failed() or not world.active(), 10)
+        until("something to fail", lambda: disk.failed() or not world.active())
         time.sleep(chance.uniform(0, 1))
         assert worker.process.poll() is None, worker.log.read_text()[-2000:]
         disk.heal()
