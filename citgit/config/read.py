@@ -99,7 +99,8 @@ def read_team(files: Mapping[str, bytes]) -> Team:
 
 def _load(layout: Layout, files: Mapping[str, bytes]) -> Document:
     if not documents.paths(layout, files):
-        hint = "'cit init' proposes one" if layout is CIT else "'cit init' makes one"
+        proposed = "'cit init' proposes one; one that you wrote counts once it is committed"
+        hint = proposed if layout is CIT else "'cit init' makes one"
         raise NotFound(f"no {layout.main} here", hint=hint)
     return documents.load(layout, files)
 
