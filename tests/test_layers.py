@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,8 +49,19 @@ def _part(module: str) -> str:
     return [*module.split("."), ""][1]
 
 
-def _imports(path: Path) -> Iterator[tuple[int, str]]:
-    for node in ast.walk(ast.parse(path.read_text())):
+@functools.cache
+def _nodes(path: Path) -> list[ast.AST]:
+    """All of a module's syntax, parsed once for all tests."""
+    return list(ast.walk(ast.parse(path.read_text())))
+
+
+@functools.cache
+def _imports(path: Path) -> list[tuple[int, str]]:
+    return list(_imported(path))
+
+
+def _imported(path: Path) -> Iterator[tuple[int, str]]:
+    for node in _nodes(path):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -85,7 +97,7 @@ def test_imports_go_one_way(path: Path) -> None:
 def test_pure_code_touches_nothing(path: Path) -> None:
     """Model, records and rules reach no file, clock, process, network or chance."""
     touched = [name for _, name in _imports(path) if name.split(".")[0] in _FORBIDDEN]
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in _nodes(path):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _EFFECTS:
             touched.append(f"{node.func.id}() in line {node.lineno}")
         if isinstance(node, ast.Attribute) and node.attr in ("now", "utcnow", "today", "uuid4", "uuid1"):
@@ -113,12 +125,13 @@ def test_no_import_cycle() -> None:
 def test_sizes_and_docstrings(path: Path) -> None:
     """A module opens with a docstring and stays within 400 lines, a function within 60."""
     text = path.read_text()
-    tree = ast.parse(text)
+    tree = _nodes(path)[0]
+    assert isinstance(tree, ast.Module)
     assert ast.get_docstring(tree), "no docstring"
     assert len(text.splitlines()) <= 400
     long = [
         f"{node.name}: {lines} lines"
-        for node in ast.walk(tree)
+        for node in _nodes(path)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and (lines := (node.end_lineno or 0) - node.lineno + 1) > 60
     ]
