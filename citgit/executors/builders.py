@@ -8,6 +8,7 @@ attempt is over everything of the builder's is killed, and the room is closed to
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import subprocess
@@ -28,6 +29,7 @@ _SSH = (
     "-o", "NoHostAuthenticationForLocalhost=yes", "-o", "LogLevel=ERROR", "--",
 )  # fmt: skip
 _VERSION = "cit-as 1"
+_LOCK = ".worker"
 _CALL_S = 10
 _TAKE_S = 900
 _SWEEPS = 5
@@ -35,11 +37,15 @@ _SWEEPS = 5
 
 @dataclass(slots=True)
 class Builder:
-    """One of them: `user@host`, where the host is this machine; `rooms` and `uid` once they are known."""
+    """One of them: `user@host`, where the host is this machine; `rooms` and `uid` once they are known.
+
+    `held` is the descriptor of the lock by which it is this worker's.
+    """
 
     address: str
     rooms: Path = Path()
     uid: int = -1
+    held: int = -1
 
     @property
     def user(self) -> str:
@@ -94,6 +100,14 @@ class Builders:
             raise Errored(f"cannot reach the rooms of builder '{address}': {fault}") from fault
         if about_rooms.st_uid != os.geteuid() or about_rooms.st_mode & 0o007:
             raise Errored(f"the rooms of builder '{address}' are not this worker's alone: '{builder.rooms}'")
+        builder.held = os.open(builder.rooms / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(builder.held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(builder.held)
+            raise Errored(
+                f"builder '{address}' serves another worker", hint="each worker needs builders of its own"
+            ) from None
         return builder
 
     def room(self, claim: str) -> Room:
@@ -130,7 +144,8 @@ class Builders:
         if not self._is_empty(builder):
             self._sweep(builder)
         for old in builder.rooms.iterdir():
-            self._drop(builder, old)
+            if old.name != _LOCK:
+                self._drop(builder, old)
         room = Path(self._room(builder, plan.claim).place)
         umask = os.umask(0o007)
         try:

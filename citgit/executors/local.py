@@ -83,6 +83,7 @@ class _Watch:
     next_sample: float = _FIRST_SAMPLE_S
     next_parts: float = 0.0
     in_parts: int = 0
+    termed: float = 0.0
     peak: usage.Peak = field(default_factory=usage.Peak)
     alive_at_ms: int = 0
     left: float = 0.0
@@ -283,6 +284,7 @@ class LocalExecutor:
 
     def _term(self, plan: Plan, attempt: Attempt, watch: _Watch) -> None:
         self._wrapper.term(plan)
+        watch.termed = boottime()  # it may have taken a moment, which is not the command's
         # Right after its start the shim has not said who it is: it must not be taken for one of the command's.
         end = time.monotonic() + _DRAIN_S
         while not (watch.family.watchers or time.monotonic() > end):
@@ -298,7 +300,7 @@ class LocalExecutor:
 
     def _press(self, stop: Stop, watch: _Watch) -> None:
         """Kills what TERM did not end; too much output gets no grace, for the disk fills meanwhile."""
-        waited = boottime() - stop.boottime
+        waited = boottime() - max(stop.boottime, watch.termed)
         if not watch.family.watchers or (waited < GRACE_S and stop.limit != "output"):
             return
         if kill(watch.family) and waited > GIVE_UP_S:

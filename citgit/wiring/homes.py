@@ -136,6 +136,9 @@ def workspace_of(kept: Kept) -> Path:
     attempt = kept.attempt
     suffix = "" if attempt.number == 1 else f".{attempt.number}"
     path = kept.home.path / "workspaces" / f"{attempt.build}{suffix}"
+    with contextlib.suppress(OSError, msgspec.MsgspecError):
+        plan = msgspec.json.decode((kept.directory / "plan.json").read_bytes(), type=Plan)
+        path = Path(plan.workspace) if plan.builder else path
     if not is_build_id(attempt.build) or not path.is_dir():
         raise NotFound(f"the workspace of build {attempt.build} is gone", hint="keep.days in cit.toml says how long")
     return path
