@@ -114,7 +114,7 @@ class Builders:
         """A builder that has nothing to do, kept for that claim. Raises Errored if all are busy."""
         for builder in self.found.values():
             if self.is_idle(builder):
-                (self.state / builder.user).write_text(claim)
+                self._note(builder, claim)
                 return self._room(builder, claim)
         raise Errored("no builder is free", hint="the worker has more slots than builders, or one cannot be swept")
 
@@ -126,20 +126,30 @@ class Builders:
         )  # fmt: skip
 
     def is_idle(self, builder: Builder) -> bool:
-        """Whether no attempt that is still of interest has it."""
-        claim = self._holder(builder)
-        return not claim or (self.attempts / claim / ".finished").exists() or not (self.attempts / claim).is_dir()
+        """Whether it is swept of its last attempt, whose files were collected; or that one is over some other way."""
+        claim, left = self._holder(builder)
+        attempt = self.attempts / claim
+        if not claim or not attempt.is_dir() or (attempt / ".finished").exists():
+            return True
+        return left and (attempt / "result.json").exists()
 
-    def _holder(self, builder: Builder) -> str:
+    def _holder(self, builder: Builder) -> tuple[str, bool]:
+        """The claim that has the builder, and whether the builder is swept of it already."""
         try:
-            return (self.state / builder.user).read_text()
+            claim, _, left = (self.state / builder.user).read_text().partition(" ")
         except FileNotFoundError:
-            return ""
+            return "", True
+        return claim, bool(left)
+
+    def _note(self, builder: Builder, text: str) -> None:
+        scratch = self.state / f".{builder.user}.new"
+        scratch.write_text(text)
+        scratch.replace(self.state / builder.user)
 
     def enter(self, plan: Plan) -> None:
         """Makes the room and fills it. Raises Errored."""
         builder = self._of(plan)
-        if self._holder(builder) != plan.claim:
+        if self._holder(builder)[0] != plan.claim:
             raise Errored(f"builder '{builder.address}' is busy with another attempt")
         if not self._is_empty(builder):
             self._sweep(builder)
@@ -196,7 +206,7 @@ class Builders:
     def leave(self, plan: Plan) -> None:
         """Ends everything of the builder's, and closes the room; nothing if that was done. Raises Errored."""
         builder = self._of(plan)
-        if self._holder(builder) != plan.claim:
+        if self._holder(builder) != (plan.claim, False):
             return
         self._sweep(builder)
         room = Path(self._room(builder, plan.claim).place)
@@ -213,7 +223,8 @@ class Builders:
                 handover.take_parts(room, directory / "log" / "parts", plan.output)
         except OSError as fault:
             raise cannot(f"take over what builder '{builder.address}' left", fault) from fault
-        (self.state / builder.user).unlink(missing_ok=True)
+        # not free yet: the room is wanted until the attempt is finished
+        self._note(builder, f"{plan.claim} left")
 
     def _sweep(self, builder: Builder) -> None:
         for _ in range(_SWEEPS):
