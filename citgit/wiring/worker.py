@@ -157,7 +157,7 @@ def _key_files(key: Path | None) -> list[Path]:
 
 
 def _builders(addresses: Sequence[str], home: Path, hidden: Sequence[Path]) -> Builders:
-    private = [*hidden, mirror_folder(home), home / "attempts", home / "journal", Path.home() / ".ssh", *_SOCKETS]
+    private = [*hidden, home / "attempts", home / "journal", Path.home() / ".ssh", *_SOCKETS]
     return Builders(addresses, home / "builders", home / "attempts", private, TOOLS)
 
 

@@ -1,7 +1,7 @@
 # A build that tries what a malicious one would; it is told where things are, as if it had found out.
-# KEY: the worker's signing key. WORKER: the worker's home. SOCKET: an ssh-agent. VICTIM: the length of another
-# build's sleep. POISON: a name for what it leaves. LOGIN: the home of the user that builds, ROOMS: all builders'
-# rooms, where there are builders.
+# KEY: the worker's signing key. WORKER: the worker's home. MIRRORS: its mirrors. SOCKET: an ssh-agent. VICTIM: the
+# length of another build's sleep. POISON: a name for what it leaves. LOGIN: the home of the user that builds, ROOMS:
+# all builders' rooms, where there are builders.
 # It says what it managed; what it leaves on the disk is looked at afterwards.
 did() { echo "did: $1"; }
 cat "$KEY" > /dev/null 2>&1 && did read-key
@@ -14,7 +14,7 @@ done
 pkill -KILL -f "sleep $VICTIM" > /dev/null 2>&1 && did kill-another
 SSH_AUTH_SOCK=$SOCKET ssh-add -l > /dev/null 2>&1 && did use-agent
 [ -n "$SSH_AUTH_SOCK" ] && did inherit-agent
-for mirror in "$WORKER"/mirrors/*.git; do
+for mirror in "$MIRRORS"/*.git; do
   mkdir -p "$mirror/hooks"
   printf '#!/bin/sh\ntouch "$0.ran"\n' > "$mirror/hooks/post-checkout"
   chmod +x "$mirror/hooks/post-checkout"

@@ -20,6 +20,7 @@ from services import Sshd, need
 from citgit.executors.bwrap import bwrap
 from citgit.logs.capture import Capture
 from citgit.programs.cit import main
+from citgit.wiring.clone import mirror_folder
 from citgit.wiring.worker import worker_home
 
 PAGE = Path(__file__).parents[2] / "docs" / "security.md"
@@ -88,15 +89,15 @@ def socket(tmp_path: Path) -> Iterator[Path]:
     running.wait()
 
 
-def effects(home: Path, poison: str) -> set[str]:
+def effects(home: Path, mirrors: Path, poison: str) -> set[str]:
     """What is on the node after the build: a sandbox may let it write into places that are gone with it."""
     logins = [path for one in BUILDERS for path in (home.parent.parent / "builders" / one).glob(".[bps]*")]
     shared = [*logins, *(path for one in logins if one.is_dir() for path in one.iterdir()), Path("/tmp", poison)]
     left = {
         "forge-result": any(b"forged" in path.read_bytes() for path in home.glob("attempts/*/result.json")),
         "write-workspace": (home / "workspaces" / "another" / "file").exists(),
-        "write-hook": bool(list(home.glob("mirrors/*.git/hooks/post-checkout"))),
-        "write-config": any(b"planted" in path.read_bytes() for path in home.glob("mirrors/*.git/config")),
+        "write-hook": bool(list(mirrors.glob("*.git/hooks/post-checkout"))),
+        "write-config": any(b"planted" in path.read_bytes() for path in mirrors.glob("*.git/config")),
         "poison": any(one.is_file() and b"poison" in one.read_bytes() for one in (home / "poison", *shared)),
         "survive": any(one.info["cmdline"] == ["sleep", "98765"] for one in psutil.process_iter(["cmdline"])),
     }
@@ -154,7 +155,8 @@ def test_a_hostile_build(
         monkeypatch.setenv(key, value)
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(keys / "anna")], check=True)
     home = worker_home(str(top / ".git"), "person:anna")
-    places = {"KEY": str(keys / "anna"), "WORKER": str(home), "SOCKET": str(socket)}
+    mirrors = mirror_folder(home)
+    places = {"KEY": str(keys / "anna"), "WORKER": str(home), "SOCKET": str(socket), "MIRRORS": str(mirrors)}
     (top / "cit.toml").write_text(config(executor, {**places, "VICTIM": VICTIM, "POISON": poison}))
     (top / "hostile.sh").write_bytes(SCRIPT.read_bytes())
     for argv in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "first"]):
@@ -168,14 +170,16 @@ def test_a_hostile_build(
     main(["show", "hostile", "--json"])
     shown = json.loads(capsys.readouterr().out)
     main(["log", "hostile"])
-    assert managed(shown, capsys.readouterr().out, effects(home, poison)) == MANAGED[f"`{executor}`: `self`"], shown
+    assert (
+        managed(shown, capsys.readouterr().out, effects(home, mirrors, poison)) == MANAGED[f"`{executor}`: `self`"]
+    ), shown
     assert shown["result"].get("assurance", "self") == "self"
     if executor == "bwrap":
         assert status == 1
         assert shown["reason"] == "exit status 3"
     # a hook that was planted never runs: the next build is checked out without it, into a fresh workspace
     assert main(["run", "next", "--here"]) == 0
-    assert not list(home.glob("mirrors/*.git/hooks/*.ran"))
+    assert not list(mirrors.glob("*.git/hooks/*.ran"))
     assert main(["verify", "--all"]) == 0
 
 
@@ -193,11 +197,11 @@ def test_a_hostile_build_by_a_builder(executor: str, assurance: str, poison: str
     """The same beside another builder's build: it reaches nothing of the worker's, of the other's, of what follows."""
     with sshd.folder() as folder:
         node = Node(sshd, folder)
-        socket = node.home / "agent"
+        socket, mirrors = node.home / "agent", node.home / "worker" / "mirrors"
         agent = node.start("ssh-agent", "-D", "-a", str(socket))
         places = {
             "KEY": str(node.home / "lab1"), "WORKER": str(node.home / "worker"), "SOCKET": str(socket),
-            "VICTIM": VICTIM, "POISON": poison, "ROOMS": str(folder / "builders"),
+            "MIRRORS": str(mirrors), "VICTIM": VICTIM, "POISON": poison, "ROOMS": str(folder / "builders"),
             "LOGIN": str(folder / "builders" / BUILDERS[1]),
         }  # fmt: skip
         node.commit(
@@ -214,7 +218,7 @@ def test_a_hostile_build_by_a_builder(executor: str, assurance: str, poison: str
         finally:
             agent.kill()
             agent.wait()
-        found = managed(shown, node.log(shown["build"]), effects(node.home / "worker", poison))
+        found = managed(shown, node.log(shown["build"]), effects(node.home / "worker", mirrors, poison))
         assert found == MANAGED[f"`{executor}` by a builder: `{assurance}`"], (shown, node.log(shown["build"]))
         assert (shown["reason"], shown["result"]["assurance"]) == ("exit status 3", assurance)
         beside = node.show(victim)
@@ -222,5 +226,5 @@ def test_a_hostile_build_by_a_builder(executor: str, assurance: str, poison: str
         assert beside["result"]["ended"] > shown["result"]["ended"], "they ran at the same time"
         after = node.build("next")
         assert (after["outcome"], "planted" in node.log(after["build"])) == ("passed", False)
-        assert not list((node.home / "worker").glob("mirrors/*.git/hooks/*.ran"))
+        assert not list(mirrors.glob("*.git/hooks/*.ran"))
         node.cit("verify", "--all")
