@@ -30,7 +30,7 @@ _SSH = (
 )  # fmt: skip
 _VERSION = "cit-as 1"
 _LOCK = ".worker"
-_CALL_S = 10
+_CALL_S = 30
 _TAKE_S = 900
 _SWEEPS = 5
 

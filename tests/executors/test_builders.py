@@ -67,10 +67,12 @@ def node(sshd_server: Sshd) -> Iterator[Node]:
 def test_builds_by_builders(node: Node) -> None:
     """They run as builders, in a checkout that is whole; output, parts, artifacts, assurance are in their results."""
     builds = {"node": node.ask("hello"), "isolated": node.ask("boxed")}
-    node.run(*node.worker("--once"))
+    told = node.run(*node.worker("--once")).stdout
     users = set()
     for assurance, build in builds.items():
-        shown, log = node.show(build), node.log(build)
+        shown = node.show(build)
+        assert shown["result"], (shown, told, node.cit("why", build, ok=(0, 1)))
+        log = node.log(build)
         assert (shown["outcome"], shown["result"].get("assurance")) == ("passed", assurance), (shown, log)
         assert [one["path"] for one in shown["result"]["artifacts"]] == ["out/kept.txt"], (
             "links are left where they are"

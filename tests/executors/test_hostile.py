@@ -20,7 +20,6 @@ from services import Sshd, need
 from citgit.executors.bwrap import bwrap
 from citgit.logs.capture import Capture
 from citgit.programs.cit import main
-from citgit.wiring.clone import mirror_folder
 from citgit.wiring.worker import worker_home
 
 PAGE = Path(__file__).parents[2] / "docs" / "security.md"
@@ -155,7 +154,7 @@ def test_a_hostile_build(
         monkeypatch.setenv(key, value)
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(keys / "anna")], check=True)
     home = worker_home(str(top / ".git"), "person:anna")
-    mirrors = mirror_folder(home)
+    mirrors = home.parents[1] / "mirrors"
     places = {"KEY": str(keys / "anna"), "WORKER": str(home), "SOCKET": str(socket), "MIRRORS": str(mirrors)}
     (top / "cit.toml").write_text(config(executor, {**places, "VICTIM": VICTIM, "POISON": poison}))
     (top / "hostile.sh").write_bytes(SCRIPT.read_bytes())
