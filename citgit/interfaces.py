@@ -13,7 +13,7 @@ from msgspec import Struct
 from citgit.model.job import CitToml, ResolvedJob, Value
 from citgit.model.log import LogIndex, LogNode
 from citgit.model.plan import Ended, Input, Plan, Probe, Room
-from citgit.model.record import Advert, Claim, Request, Result
+from citgit.model.record import Advert, Claim, Decision, Request, Result
 
 Oid = str
 """A SHA-1 object name, 40 lower-case hex digits."""
@@ -290,6 +290,9 @@ class Workshop(Protocol):
 
     def has(self, inputs: Sequence[Input]) -> bool:
         """Whether this node has these files of upstream builds."""
+
+    def can_build(self, request: Request, *, own: bool) -> list[Decision]:
+        """What the job's own program says of this node; nothing if it has none. A moment old at most."""
 
     def short(self) -> str:
         """Why nothing new may start here for want of disk, "" if it may; asked before every turn."""

@@ -108,6 +108,19 @@ class Sshd:
             file.write(f'restrict,command="{command}" {public}\n')
         return self.command.replace(str(self.key), str(key))
 
+    def only(self, user: str, public: str, *, bind: str = "") -> str:
+        """Lets nobody but `public` log in as `user`; with `bind`, one more key that may run that alone: its ssh."""
+        path = self._folder / "keys" / user
+        if public:
+            path.write_text(public)
+        if not bind:
+            return ""
+        name = f"bound{len(list(self._folder.glob('bound*.pub')))}"
+        _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self._folder / name))
+        with open(path, "a") as file:
+            file.write(f'restrict,command="{bind}" {(self._folder / f"{name}.pub").read_text()}')
+        return self.command.replace(str(self.key), str(self._folder / name))
+
     def python(self) -> Path:
         """A Python with this checkout's citgit that the users may run."""
         folder = self._folder / "programs"

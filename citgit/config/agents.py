@@ -13,7 +13,7 @@ from citgit.config.read import read_team
 from citgit.errors import Refused, UsageError
 from citgit.model.team import Agent
 
-_KEYS = ("key", "pools", "labels", "host", "slots", "drain", "age")
+_KEYS = ("key", "pools", "labels", "host", "slots", "drain", "age", "person")
 
 
 def with_agent(files: Mapping[str, bytes], name: str, agent: Agent) -> tuple[str, bytes]:

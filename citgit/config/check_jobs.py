@@ -138,7 +138,12 @@ def _value_faults(job: Job) -> Found:
         (("place", "executor"), job.place.executor, wellformed.name_fault),
     ]
     yield from _each((path, fault(value)) for path, value, fault in singles if value)
-    yield from _each([(("directory",), wellformed.path_fault(job.directory))])
+    yield from _each(
+        [
+            (("directory",), wellformed.path_fault(job.directory)),
+            (("requires", "can_build"), job.requires.can_build and wellformed.path_fault(job.requires.can_build)),
+        ]
+    )
     yield from _each([(("trigger", "zone"), wellformed.zone_fault(job.trigger.zone))])
     yield from _each([(("place", "pool"), wellformed.name_fault(job.place.pool))])
     lists: list[tuple[Path, Iterable[str], Callable[[str], str]]] = [

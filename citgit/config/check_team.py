@@ -32,6 +32,9 @@ def team_faults(team: Team) -> Found:
                 yield ("agent", name, "labels", index), text
         if agent.host.startswith("-") or not agent.host.isprintable() or " " in agent.host:
             yield ("agent", name, "host"), f'found {found_text(agent.host)}; allowed: a host such as "anna@lab1"'
+        yield from _unknown(
+            ("agent", name, "person"), "person", [agent.person] if agent.person else [], team.person.keys()
+        )
     for name, person in team.person.items():
         if not person.mail.isprintable() or set("<>") & set(person.mail):
             yield ("person", name, "mail"), f"found {found_text(person.mail)}; allowed: a bare mail address"

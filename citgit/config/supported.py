@@ -20,10 +20,8 @@ class NotYet:
 
 NOT_YET: tuple[NotYet, ...] = (
     NotYet("requires", "image", lambda job: job.requires.image != ""),
-    NotYet("requires", "can_build", lambda job: job.requires.can_build != ""),
     NotYet("trigger", "cron", lambda job: job.trigger.cron != ""),
     NotYet("env", "secrets", lambda job: job.env.secrets != ()),
-    NotYet("place", "as", lambda job: job.place.as_ != "agent", 'only "agent" is'),
     NotYet("keep", "escrow", lambda job: job.keep.escrow),
 )
 """The one table; a line leaves it together with the change that brings the effect."""

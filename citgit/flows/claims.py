@@ -12,7 +12,7 @@ winning, and before anything runs, the archive is read once more: if the id is t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -27,10 +27,12 @@ from citgit.interfaces import Configs, Oid, Sources, Update
 from citgit.model.build import Build
 from citgit.model.job import OnFailure
 from citgit.model.record import Advert, Claim, Decision, Observed, Outcome, Request, Skipped
+from citgit.model.request import TIP
 from citgit.model.team import Pool
-from citgit.rules.authority import alias_of
+from citgit.rules.authority import alias_of, may_claim, runs_as_owner
 from citgit.rules.ids import job_digest, month_of
 from citgit.rules.placement import decide
+from citgit.rules.ranking import is_left
 
 _PROVEN_KEPT = 1_000
 
@@ -87,7 +89,12 @@ def fetchable(sources: Sources, configs: Configs, url: str, request: Request) ->
         NotYet: a revision cannot be fetched yet. Refused, RemoteAway, BadConfig.
     """
     for source in request.sources:
-        sources.fetch(source.url or url, source.commit, source.ref)
+        if source.commit != TIP:
+            sources.fetch(source.url or url, source.commit, source.ref)
+        elif not alias_of(request) or source.repo == "self":
+            raise Refused(f"source {source.repo!r} is not pinned, and that is for aliases alone")
+        elif source.ref.removeprefix("refs/heads/") not in sources.heads(source.url or url):
+            raise NotYet(f"source {source.repo!r} has no branch {source.ref.removeprefix('refs/heads/')!r}")
     sources.fetch(url, request.config.commit, f"refs/heads/{request.config.branch}")
     config = configs.read(sources.files(url, request.config.commit, CONFIG_PATHS))
     pool = request.definition.place.pool
@@ -173,12 +180,24 @@ def is_finished(state: State, repository: Repository, won: Claimed) -> bool:
     return True
 
 
-def candidates(repository: Repository, pools: Sequence[str]) -> list[Build]:
-    """The waiting builds of the pools that have attempts left."""
+def candidates(
+    repository: Repository, pools: Sequence[str], actor: str, first_seen: Mapping[str, float]
+) -> list[Build]:
+    """The waiting builds of the pools that have attempts left, and that the actor need not leave to another.
+
+    `first_seen` are seconds on this client's monotonic clock, by build.
+    """
+    now = repository.state.clock.monotonic()
+    policy = repository.snapshot.policies.tip
     found = []
     for pool in pools:
         for build in repository.active(pool):
             spent = build.request is None or build.valid_claims >= build.request.max_attempts
-            if is_waiting(build) and not spent:
+            waited = now - first_seen.get(build.id, now)
+            if spent or not is_waiting(build) or is_left(build, actor, policy, waited):
+                continue
+            # who runs as somebody, or in somebody's account, is for the agents that may: others' claims are void
+            alias, as_owner = alias_of(build.request), runs_as_owner(build.request)
+            if not (alias or as_owner) or may_claim(policy.team, actor, pool, build.owner, alias, as_owner=as_owner):
                 found.append(build)
     return found

@@ -17,6 +17,7 @@ from citgit.model.build import Build
 from citgit.model.job import CitToml, Job, OnNewer, Value
 from citgit.model.names import HERE
 from citgit.model.record import Cause, CauseKind, Config, Outcome, PinnedSource, Promise, Request, Supersede
+from citgit.model.request import TIP
 from citgit.rules.expand import Cell, ordered, promises
 from citgit.rules.ids import promise_id, trigger_digest, trigger_id
 
@@ -115,9 +116,17 @@ def enqueue_person(
     state: State, actor: Actor, snapshot: Snapshot, doors: Doors, change: Change, wish: Wish
 ) -> list[Draft]:
     """A person's requests, signed but not pushed: one pipeline for all the wished jobs."""
+    wanted = planned(state, snapshot, doors, change, wish)
+    return [first(state, actor, snapshot, request, pool, build) for request, pool, build in wanted]
+
+
+def planned(
+    state: State, snapshot: Snapshot, doors: Doors, change: Change, wish: Wish
+) -> list[tuple[Request, str, str]]:
+    """What a person's wish comes to: request, pool and id of the first build of each pipeline."""
     doors.sources.fetch(change.url, change.commit, f"refs/heads/{change.branch}")
     config = load(doors, change)
-    drafts = []
+    wanted = []
     names = list(wish.jobs) or buildable(config)
     for component in components(config, names):
         cells, upstream = _cells(doors, config, component, change, wish, snapshot)
@@ -128,8 +137,8 @@ def enqueue_person(
             cause=Cause(kind=CauseKind.PERSON, message=wish.message),
         )
         pool = wish.pool or cells[0].job.place.pool
-        drafts.append(first(state, actor, snapshot, root, pool, build))
-    return drafts
+        wanted.append((root, pool, build))
+    return wanted
 
 
 def enqueue_again(state: State, actor: Actor, snapshot: Snapshot, old: Build) -> Draft:
@@ -283,7 +292,14 @@ def _pin(sources: Sources, config: CitToml, job: Job, change: Change) -> tuple[P
             pinned.append(PinnedSource(ref=f"refs/heads/{change.branch}", commit=change.commit, at=at))
             continue
         url = change.url if repo == "self" else config.source[repo].url
-        heads = sources.heads(url)
+        try:
+            heads = sources.heads(url)
+        except Refused:
+            if not job.place.as_.startswith("alias:") or repo == "self":
+                raise
+            # whoever asks may not see the code: the node that serves the alias takes what it finds there
+            pinned.append(PinnedSource(repo=repo, url=url, ref=f"refs/heads/{ref or 'main'}", commit=TIP, at=at))
+            continue
         branch = ref or next((name for name in ("main", "master") if name in heads), "")
         if branch not in heads:
             raise NotFound(f"source {repo!r} has no branch {branch or 'main'!r}", hint="set source.ref in the job")

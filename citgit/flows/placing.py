@@ -18,8 +18,9 @@ from citgit.model.record import Advert, Decision, Outcome
 
 
 def reasons(
-    repository: Repository, build: Build, advert: Advert, agent: str, workshop: Workshop, free: int | None = None
-) -> list[Decision]:
+    repository: Repository, build: Build, advert: Advert, agent: str, workshop: Workshop, free: int | None = None,
+    own: bool = False,
+) -> list[Decision]:  # fmt: skip
     """All reasons for and against this agent taking the build."""
     found = why(build, advert, agent, free)
     try:
@@ -27,7 +28,11 @@ def reasons(
     except Errored:
         # nobody can build it: whoever takes it says why
         return found
-    return [*found, *kept_at(wanted, workshop.has(wanted))]
+    found += kept_at(wanted, workshop.has(wanted))
+    if build.request and build.request.definition.requires.can_build and all(one.ok for one in found):
+        request = need_open(reveal(repository.state, build)).request
+        found += workshop.can_build(request, own=own) if request else []
+    return found
 
 
 def needed(state: State, build: Build) -> tuple[Input, ...]:

@@ -273,7 +273,7 @@ class Worker:
         running: Counter[str] = Counter()
         for pool in self.pools:
             running.update(build.owner or build.principal for build in repository.active(pool) if is_running(build))
-        waiting = candidates(repository, self.pools)
+        waiting = candidates(repository, self.pools, self.actor.name, self.watches.first_seen)
         self.chained = any(build.request and build.request.upstream for build in waiting)
         for build in in_order(waiting, self.watches.first_seen, running):
             if self.free() <= 0 or self.unstarted:
@@ -327,7 +327,7 @@ class Worker:
         return self.advert
 
     def _reasons(self, repository: Repository, build: Build, advert: Advert, free: int | None = None) -> list[Decision]:
-        return reasons(repository, build, advert, self.actor.name.partition(":")[2], self.workshop, free)
+        return reasons(repository, build, advert, self.actor.name.partition(":")[2], self.workshop, free, self.own)
 
     def _take(
         self, repository: Repository, build: Build, observed: Observed | None, finals: dict[str, Oid] | None = None

@@ -68,6 +68,20 @@ class Mirrors:
         lines = listing.stdout.decode("utf-8", "surrogateescape").split("\n")
         return {line[41 + len("refs/heads/") :]: line[:40] for line in lines if line}
 
+    def has(self, url: str, commit: Oid) -> bool:
+        """Whether the commit was fetched before, as far as can be told without asking anybody."""
+        return self.path(url).exists() and is_oid(commit) and self._store(self.path(url)).has(commit)
+
+    def listed(self, url: str, seconds: float) -> list[str]:
+        """The branches that the host shows this account; nothing is fetched. Raises RemoteAway, Refused."""
+        output = run(
+            ["ls-remote", "--heads", "--", check_url(url)], network=True, timeout=seconds, env=self._environment(url)
+        )
+        if output.status:
+            raise _unread(url, output)
+        lines = output.stdout.decode("utf-8", "surrogateescape").split("\n")
+        return [line.partition("\t")[2].removeprefix("refs/heads/") for line in lines if line]
+
     def fetch(self, url: str, commit: Oid, ref: str = "") -> Revision:
         """Makes the commit available here; `ref` is where else to look. Raises NotYet, RemoteAway, Refused."""
         if not is_oid(commit):

@@ -13,6 +13,7 @@ from citgit.model.request import Cause as Cause
 from citgit.model.request import CauseKind as CauseKind
 from citgit.model.request import Config as Config
 from citgit.model.request import PinnedSource as PinnedSource
+from citgit.model.request import Probed as Probed
 from citgit.model.request import Promise as Promise
 from citgit.model.request import Request as Request
 from citgit.model.result import Artifact as Artifact

@@ -29,13 +29,17 @@ class Config(Part, frozen=True, kw_only=True):
 
 
 class PinnedSource(Part, frozen=True, kw_only=True):
-    """A source at a commit, checked out `at` a path below the workspace; `url` is empty for "self"."""
+    """A source at a commit (or `TIP`), checked out `at` a path below the workspace; `url` is empty for "self"."""
 
     repo: str = "self"
     url: str = ""
     ref: str
     commit: str
     at: str = "."
+
+
+TIP = "f" * 40
+"""In a request that runs as an alias: the commit at the ref's tip when the build starts, which its asker cannot see."""
 
 
 class Cause(Part, frozen=True, kw_only=True):
@@ -57,6 +61,19 @@ class Cause(Part, frozen=True, kw_only=True):
     message: str = ""
 
 
+class Probed(Part, frozen=True, kw_only=True):
+    """What an agent's node answered when the requester asked it: `lacks` is why it cannot, `free` its free slots.
+
+    `away` is why there was no answer; `ms` how long it took.
+    """
+
+    agent: str
+    lacks: tuple[str, ...] = ()
+    free: int = 0
+    away: str = ""
+    ms: int = 0
+
+
 class Request(Part, frozen=True, kw_only=True):
     """Asks for one build: the resolved job at pinned revisions; `upstream` maps an after-job to its build id."""
 
@@ -71,6 +88,8 @@ class Request(Part, frozen=True, kw_only=True):
     parameters: dict[str, Value] = {}
     upstream: dict[str, str] = {}
     on: str = ""
+    prefer: str = ""
+    probed: tuple[Probed, ...] = ()
     priority: int = 0
     readers: tuple[str, ...] = ()
     retry_of: str = ""
@@ -79,9 +98,9 @@ class Request(Part, frozen=True, kw_only=True):
 
     @property
     def commit(self) -> str:
-        """The commit of the first source; "" where it is hidden."""
+        """The commit of the first source; "" where it is hidden, or not known yet."""
         found = self.sources[0].commit if self.sources else ""
-        return "" if found == HIDDEN_COMMIT else found
+        return "" if found in (HIDDEN_COMMIT, TIP) else found
 
 
 class Promise(Part, frozen=True, kw_only=True):

@@ -9,9 +9,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     """A worker's configuration: `url` is the state repository, `source` that of the code if it is another.
 
     `root` is the oid of the root policy, `refs` the root of the refs; `own` trusts all builds as the user's own;
-    `group` lets the members of the account's group read the workspaces. `slots` 0: as the policy says.
-    `builders` are the logins of other users of the machine who run the builds; with `attempt_keys` each attempt's
-    records are signed by a key of its own.
+    `slots` 0: as the policy says. `builders` are the logins of other users of the machine who run the builds; with
+    `attempt_keys` each attempt's records are signed by a key of its own.
     """
 
     agent: str
@@ -22,6 +21,5 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     slots: int = 0
     keep_free: str = ""
     own: bool = False
-    group: bool = False
     builders: tuple[str, ...] = ()
     attempt_keys: bool = False

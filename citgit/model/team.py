@@ -37,7 +37,10 @@ class Person(_Team, frozen=True, kw_only=True):
 
 
 class Agent(_Team, frozen=True, kw_only=True):
-    """A registered identity that may claim in its `pools` (none: a machine that only signs, such as a hook)."""
+    """A registered identity that may claim in its `pools` (none: a machine that only signs, such as a hook).
+
+    `person`: whose account it builds in; it takes what that person wants built as themselves, besides the rest.
+    """
 
     key: str
     pools: tuple[str, ...] = ("default",)
@@ -46,6 +49,7 @@ class Agent(_Team, frozen=True, kw_only=True):
     slots: int = 1
     drain: bool = False
     age: str = ""
+    person: str = ""
 
 
 class Pool(_Team, frozen=True, kw_only=True):

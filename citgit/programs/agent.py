@@ -10,6 +10,7 @@ from citgit.model.names import Kind
 from citgit.programs.agent_install import install
 from citgit.programs.agent_keys import keys
 from citgit.programs.agent_leave import drain, remove
+from citgit.programs.agent_probe import probe_job
 from citgit.programs.reach import reach
 from citgit.programs.why import offers
 from citgit.programs.wording import builtins, emit, plain, span
@@ -18,10 +19,10 @@ from citgit.wiring.clone import open_clone
 
 @click.group("agent", epilog="Example: cit agent list")
 def command() -> None:
-    """Installs agents, lists, drains and removes them; says which keys may read on a node."""
+    """Installs agents, lists, probes, drains and removes them; says which keys may read on a node."""
 
 
-for verb in (install, drain, remove, keys):
+for verb in (install, probe_job, drain, remove, keys):
     command.add_command(verb)
 
 

@@ -19,7 +19,7 @@ from citgit.programs.wording import emit, plain
 from citgit.wiring.checkout import commit_aside, config_files, revision
 from citgit.wiring.clone import Clone, open_clone
 from citgit.wiring.configs import with_agent
-from citgit.wiring.install import SERVICE, Login, Node, by_name, chosen_wheels, look, refuse_unfit
+from citgit.wiring.install import SERVICE, Login, Node, by_name, chosen_wheels, host_text, look, refuse_unfit
 
 
 @click.command(
@@ -33,6 +33,9 @@ from citgit.wiring.install import SERVICE, Login, Node, by_name, chosen_wheels, 
 @click.option("--pool", "pools", multiple=True, shell_complete=complete.pools, help="default: the pool 'default'")
 @click.option("--label", "labels", multiple=True, help="what jobs may require, beside what it has anyway")
 @click.option("--slots", default=0, help="builds at once; default: 1")
+@click.option(
+    "--for", "person", default="", help="whose account it is: it builds there what they want built as themselves"
+)
 @click.option("--own/--no-own", default=None, help="trust all builds as one's own: no sandbox is required")
 @click.option("--url", default="", help="how the node reaches the state; default: as this checkout does")
 @click.option("--source", default="", help="how the node reaches the code, if that is elsewhere")
@@ -45,8 +48,8 @@ from citgit.wiring.install import SERVICE, Login, Node, by_name, chosen_wheels, 
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 def install(
     host: str, directory: str, agent: str, pools: tuple[str, ...], labels: tuple[str, ...], slots: int,
-    own: bool | None, url: str, source: str, python: str, wheels: str, system: bool, only_look: bool, no_start: bool,
-    branch: str, as_json: bool,
+    own: bool | None, person: str, url: str, source: str, python: str, wheels: str, system: bool, only_look: bool,
+    no_start: bool, branch: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Installs citgit on a machine by ssh, makes an agent's key there, proposes the agent to the team.
 
@@ -63,6 +66,7 @@ def install(
     platform = refuse_unfit(facts, host)
     clone = open_clone(Path(directory))
     team = fetch_policies(clone.state).tip.team
+    host = host_text(host)
     agent = agent or _named(team, host) or by_name(facts.host)
     if not is_name(agent):
         raise UsageError(f"not a name for an agent: {agent!r}", hint="choose one with --name")
@@ -80,7 +84,9 @@ def install(
     settings |= ({} if own is None else {"own": own}) | ({"slots": slots} if slots else {})
     made = node.setup(settings)
     state = {} if no_start else node.start(agent)
-    wanted = _agent(team.agent.get(agent), made, host="" if system else host, pools=pools, labels=labels, slots=slots)
+    wanted = _agent(
+        team.agent.get(agent), made, host="" if system else host, pools=pools, labels=labels, slots=slots, person=person
+    )
     change = _propose(clone, team, agent, wanted, branch or f"add-{agent}")
     document = {
         "agent": agent,
@@ -124,13 +130,14 @@ def _reachable(url: str) -> str:
 
 
 def _agent(
-    known: Agent | None, made: dict[str, Any], *, host: str, pools: tuple[str, ...], labels: tuple[str, ...], slots: int
-) -> Agent:
+    known: Agent | None, made: dict[str, Any], *, host: str, pools: tuple[str, ...], labels: tuple[str, ...],
+    slots: int, person: str,
+) -> Agent:  # fmt: skip
     """The agent as the team is to have it: what was asked for now, else what it had."""
     base = known or Agent(key=made["public"])
     return msgspec.structs.replace(
         base, key=made["public"], pools=pools or base.pools, labels=labels or base.labels,
-        host=host or base.host, slots=slots or base.slots, age=made["age"] or base.age,
+        host=host or base.host, slots=slots or base.slots, age=made["age"] or base.age, person=person or base.person,
     )  # fmt: skip
 
 

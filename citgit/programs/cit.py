@@ -32,7 +32,7 @@ VERBS = {
     "retry": ("retry", "ask for the same build again"),
     "grant": ("grant", "let somebody read a private build"),
     "job": ("job", "list, show, check, add and copy jobs"),
-    "agent": ("agent", "install, list, drain and remove agents"),
+    "agent": ("agent", "install, probe, list, drain and remove agents"),
     "policy": ("policy", "who may do what: show, publish, sign, revoke, invite"),
     "worker": ("worker", "poll, claim and build"),
     "demo": ("demo", "show the whole thing in a folder of its own"),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from citgit.errors import NotFound, UsageError
-from citgit.flows.enqueue import Change, Wish, buildable, enqueue_person, load, need_pool
+from citgit.flows.enqueue import Change, Wish, buildable, first, load, need_pool, planned
 from citgit.flows.private import unreached
 from citgit.flows.state import Snapshot
 from citgit.flows.writing import Draft, complain, drafted, push, remember
@@ -21,6 +21,7 @@ from citgit.interfaces import Answer, Pushed
 from citgit.model.names import HERE, Kind
 from citgit.model.record import Config, Request
 from citgit.programs import complete
+from citgit.programs.direct import Starting
 from citgit.programs.reach import kept_here, reach
 from citgit.wiring.checkout import is_pushed, revision
 from citgit.wiring.clone import Clone, open_clone
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 @click.option("--pool", default="", shell_complete=complete.pools, help="the queue to ask in")
 @click.option("--on", default="", metavar="AGENT", shell_complete=complete.agents, help="only this agent")
 @click.option("--here", is_flag=True, help="build on this machine")
+@click.option("--probe/--no-probe", default=True, help="ask the nodes first, and start on the best free one")
 @click.option("-f", "--follow/--no-follow", default=None, help="wait and show the output (default with --here)")
 @click.option("--reader", "readers", multiple=True, help="who else may read it, if its job is private")
 @click.option("-m", "--message", default="", help="why you ask")
@@ -49,7 +51,7 @@ if TYPE_CHECKING:
 @click.pass_context
 def command(
     ctx: click.Context, job: tuple[str, ...], directory: str, ref: str, config_ref: str, values: tuple[str, ...],
-    pool: str, on: str, here: bool, follow: bool | None, readers: tuple[str, ...], message: str,
+    pool: str, on: str, here: bool, probe: bool, follow: bool | None, readers: tuple[str, ...], message: str,
     as_json: bool,
 ) -> None:  # fmt: skip
     """Asks for a build of HEAD, or of --ref; without JOB for all jobs of its cit.toml.
@@ -77,9 +79,21 @@ def command(
         known = ", ".join(sorted(snapshot.policies.tip.team.agent)) or "none"
         raise NotFound(f"no agent {on!r} in the policy", hint=f"known agents: {known}")
     wish = Wish(
-        jobs=job, parameters=_parameters(values), pool=HERE if here else pool, on=on, message=message, readers=readers,
+        jobs=job, parameters=parameters(values), pool=HERE if here else pool, on=on, message=message, readers=readers,
     )  # fmt: skip
-    drafts = enqueue_person(clone.state, actor, snapshot, clone.doors, change, wish)
+    wanted = planned(clone.state, snapshot, clone.doors, change, wish)
+    starting = Starting(clone, snapshot.policies.tip.team, on) if not here and not snapshot.away else None
+    drafts = [
+        first(
+            clone.state,
+            actor,
+            snapshot,
+            starting.placed(request, queue) if starting and probe else request,
+            queue,
+            build,
+        )
+        for request, queue, build in wanted
+    ]
     for draft in drafts:
         body = drafted(clone.state, draft)
         if isinstance(body, Request):
@@ -87,11 +101,14 @@ def command(
                 click.echo(f"{who} has no key that private builds can be hidden for: 'age' in team.toml", err=True)
     if not here and not is_pushed(clone.git_dir, commit):
         click.echo(f"commit {commit[:12]} is not pushed yet: the build waits until it is", err=True)
-    ctx.exit(ask(clone, drafts, Out(as_json), here=here, follow=bool(follow), away=snapshot.away))
+    ctx.exit(ask(clone, drafts, Out(as_json), here=here, follow=bool(follow), away=snapshot.away, starting=starting))
 
 
-def ask(clone: Clone, drafts: list[Draft], out: Out, *, here: bool, follow: bool, away: bool = False) -> int:
-    """Pushes requests, builds them here or follows them; the exit status.
+def ask(
+    clone: Clone, drafts: list[Draft], out: Out, *, here: bool, follow: bool, away: bool = False,
+    starting: Starting | None = None,
+) -> int:  # fmt: skip
+    """Pushes requests, builds them here, or has them started and follows them; the exit status.
 
     Raises NotFound if they are to be built here and this machine can build none of them.
     """
@@ -121,6 +138,8 @@ def ask(clone: Clone, drafts: list[Draft], out: Out, *, here: bool, follow: bool
         if away:
             kept_here(clone.journal.entries())
         return status
+    if starting:
+        starting.wake()
     if not follow:
         return 0
     from citgit.programs.follow import Follower
@@ -159,7 +178,7 @@ class Out:
             click.echo(f"{kind:>9}  {build[-12:]}  {text}")
 
 
-def _parameters(values: tuple[str, ...]) -> dict[str, str | int | bool]:
+def parameters(values: tuple[str, ...]) -> dict[str, str | int | bool]:
     found: dict[str, str | int | bool] = {}
     for value in values:
         key, equals, text = value.partition("=")

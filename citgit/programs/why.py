@@ -18,13 +18,14 @@ from citgit.model.build import Build, Entry
 from citgit.model.names import HERE, Kind
 from citgit.model.plan import Input
 from citgit.model.record import Advert, Beat, Claim, Decision, Lost, Observed
+from citgit.model.request import TIP
 from citgit.programs import complete
 from citgit.programs.find import find_build
 from citgit.programs.reach import reach
 from citgit.programs.show import record_line
 from citgit.programs.test_words import change_lines, changed
 from citgit.programs.wording import builtins, coloured, document, emit, error_line, label, last_claim, plain, span, word
-from citgit.rules.authority import fallen, fallen_asker, stop_reason
+from citgit.rules.authority import fallen, fallen_asker, is_account_of, runs_as_owner, stop_reason
 from citgit.wiring.clone import Clone, open_clone
 
 
@@ -65,6 +66,7 @@ def command(build: str, directory: str, as_json: bool) -> None:
 def explain(clone: Clone, repository: Repository, build: Build) -> Reasons:
     """The reasons for the state that the build is in."""
     reasons = Reasons()
+    reasons.said += _asked(build)
     if build.broken or build.unsupported:
         reasons.said.append(build.broken or build.unsupported)
     elif build.is_final:
@@ -83,6 +85,21 @@ def explain(clone: Clone, repository: Repository, build: Build) -> Reasons:
     else:
         _waits(clone, repository, build, reasons)
     return reasons
+
+
+def _asked(build: Build) -> Iterator[str]:
+    """What the nodes had said before the build was asked for."""
+    if build.request is None or not build.request.probed:
+        return
+    best = build.request.prefer
+    yield f"its requester asked {len(build.request.probed)} nodes; " + (
+        f"{best} was the best" if best else "none was free"
+    )
+    for one in build.request.probed:
+        if one.away or one.lacks:
+            yield (
+                f"{one.agent} did not answer: {one.away}" if one.away else f"{one.agent} lacked {'; '.join(one.lacks)}"
+            )
 
 
 def _ended(build: Build) -> Iterator[str]:
@@ -142,6 +159,12 @@ def _waits(clone: Clone, repository: Repository, build: Build, reasons: Reasons)
     if build.pool == HERE:
         said.append("only its owner's own machine builds it: 'cit run --here' asks for that")
         return
+    agents = policy.team.agent
+    if runs_as_owner(build.request) and not any(is_account_of(policy.team, one, build.owner) for one in agents):
+        said.append(
+            f"it is to run as {build.owner or 'a person, whom no push names'}, and no agent is in their account: "
+            "cit agent install USER@HOST --for PERSON"
+        )
     _agents(clone, repository, build, reasons)
     if not said:
         said.append("an agent fits and has a free slot: it should be taken at the next poll")
@@ -236,6 +259,8 @@ def _unfetchable(clone: Clone, repository: Repository, build: Build) -> Iterator
         except CitError:
             pass  # said below, of each revision
     for source in build.request.sources if build.request else ():
+        if source.commit == TIP:
+            continue  # for the nodes of the alias to find out
         try:
             clone.doors.sources.fetch(source.url or clone.url, source.commit, source.ref)
         except NotYet as error:

@@ -109,12 +109,15 @@ def has_role(team: Team, actor: str, role: Role) -> bool:
     return role in roles or (role is Role.MAINTAIN and Role.ADMIN in roles)
 
 
-def may_claim(team: Team, actor: str, pool: str, owner: str, alias: str = "") -> bool:
+def may_claim(team: Team, actor: str, pool: str, owner: str, alias: str = "", *, as_owner: bool = False) -> bool:
     """Whether the actor may take builds of the pool; in the pool `here` that is the build's own requester.
 
-    A build that runs as an `alias` is for that alias's nodes alone.
+    A build that runs as an `alias` is for that alias's nodes alone; one that runs `as_owner` for agents in its
+    owner's own account.
     """
     if alias and (alias not in team.alias or actor.removeprefix("agent:") not in team.alias[alias].nodes):
+        return False
+    if as_owner and pool != HERE and not is_account_of(team, actor, owner):
         return False
     if pool == HERE:
         return actor == owner and has_role(team, actor, Role.REQUEST)
@@ -122,6 +125,17 @@ def may_claim(team: Team, actor: str, pool: str, owner: str, alias: str = "") ->
     if kind != "agent" or name not in team.agent or pool not in team.pool:
         return False
     return pool in team.agent[name].pools and selected(team, actor, team.pool[pool].claim)
+
+
+def is_account_of(team: Team, agent: str, owner: str) -> bool:
+    """Whether the agent builds in the account of the person `owner`."""
+    known = team.agent.get(agent.removeprefix("agent:"))
+    return known is not None and known.person != "" and owner == f"person:{known.person}"
+
+
+def runs_as_owner(request: Request | None) -> bool:
+    """Whether the build is to run as whoever asked for it."""
+    return request is not None and request.definition.place.as_ == "requester"
 
 
 def may_maintain(team: Team, actor: str, pool: str) -> bool:
@@ -184,17 +198,18 @@ def _from_alias(team: Team, alias: str, request: Request) -> bool:
 
 def standings(
     policy: PolicyView, *, actor: str, key: str, pool: str, owner: str, principal: str, request: Request | None,
-    alias: str = "",
+    alias: str = "", as_owner: bool = False,
 ) -> frozenset[Who]:  # fmt: skip
     """All that the signer is to a build under a policy, but HOLDER; nothing if the key is not the actor's.
 
-    `request` is what the record asks for, if it is a request; `alias` what the build runs as.
+    `request` is what the record asks for, if it is a request; `alias` what the build runs as, `as_owner` that
+    it runs as its owner.
     """
     if not speaks_for(policy, actor, key):
         return frozenset()
     team = policy.team
     held = {
-        Who.AGENT: may_claim(team, actor, pool, owner, alias),
+        Who.AGENT: may_claim(team, actor, pool, owner, alias, as_owner=as_owner),
         Who.OWNER: bool(owner) and actor == owner,
         Who.PRINCIPAL: bool(principal) and may_speak(team, actor, principal),
         Who.MAINTAINER: may_maintain(team, actor, pool),

@@ -33,7 +33,7 @@ from citgit.model.record import (
     Skipped,
     Supersede,
 )  # fmt: skip
-from citgit.rules.authority import alias_of, is_known, may_vouch, speaks_for, standings
+from citgit.rules.authority import alias_of, is_known, may_vouch, runs_as_owner, speaks_for, standings
 from citgit.rules.facts import Facts
 from citgit.rules.lifecycle import TABLE, Guard, Rule, State, To, Who
 from citgit.rules.place import place_fault
@@ -193,6 +193,7 @@ def _standings(build: Build, link: Link, record: Record, seq: int, case: _Case) 
             principal=build.principal,
             request=request,
             alias=alias_of(request or build.request),
+            as_owner=runs_as_owner(request or build.request),
         )
         if held and actor == held.actor and Who.AGENT in found:
             found |= {Who.HOLDER}

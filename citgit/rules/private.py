@@ -37,7 +37,15 @@ def request_envelope(request: Request) -> Request:
     hidden = PinnedSource(ref="", commit=HIDDEN_COMMIT)
     config = Config(repo=request.config.repo, branch=request.config.branch, commit=HIDDEN_COMMIT)
     return msgspec.structs.replace(
-        request, definition=shown, cause=cause, config=config, sources=(hidden,), cell={}, parameters={}, private=""
+        request,
+        definition=shown,
+        cause=cause,
+        config=config,
+        sources=(hidden,),
+        cell={},
+        parameters={},
+        probed=(),
+        private="",
     )
 
 

@@ -51,7 +51,16 @@ def _trigger_fault(repo: str, pool: str, build: str, request: Request) -> str:
     if pool != request.definition.place.pool:
         return "a trigger's request cannot choose its pool"
     # whoever speaks for the trigger may not slip anything of their own into it
-    free = (request.priority, request.on, request.readers, request.retry_of, request.private, cause.message)
+    free = (
+        request.priority,
+        request.on,
+        request.prefer,
+        request.probed,
+        request.readers,
+        request.retry_of,
+        request.private,
+        cause.message,
+    )
     if any(free) or request.upstream:
         return "a trigger's request has a field that only a person may set"
     return ""

@@ -40,6 +40,14 @@ def ssh_address(url: str) -> Address | None:
     return None
 
 
+def address_of(host: str) -> Address | None:
+    """The login that a `host` in team.toml means, [USER@]HOST[:PORT] or a URL of ssh; None if it means none."""
+    if host.startswith("ssh://"):
+        found = ssh_address(f"{host.rstrip('/')}/.")
+        return Address(found.host, found.port, "") if found else None
+    return login_address(host)
+
+
 def login_address(text: str) -> Address | None:
     """The address of an account, [USER@]HOST[:PORT] as a person types it; None if it is no such thing."""
     if re.search(r"[\0-\x20\x7f/]", text) or not (found := _HOST.fullmatch(text)):

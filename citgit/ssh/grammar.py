@@ -35,6 +35,8 @@ _SPELLINGS = {verb.value: verb for verb in Verb} | {"git upload-pack": Verb.UPLO
 _CLAIM = pattern(r"[0-9a-f]{40}", re.ASCII)
 
 NODE_VERBS: Mapping[str, tuple[re.Pattern[str], ...]] = {
+    "probe": (),
+    "start": (),
     "stats": (),
     "log": (_CLAIM,),
     "artifact": (_CLAIM,),
@@ -45,7 +47,11 @@ NODE_VERBS: Mapping[str, tuple[re.Pattern[str], ...]] = {
 is told on its stdin, in frames."""
 
 # No quotes, so that nobody has to take any away.
-_NODE = pattern(r"cit-serve (?P<verb>[a-z]{1,16})(?P<words>(?: [0-9a-z-]{1,64}){0,4})", re.ASCII)
+# An installation that was sent to the node is not on the PATH of a session, and a key may be bound or not.
+_NODE = pattern(
+    r"(?:\.local/share/citgit/current/bin/)?cit-serve (?P<verb>[a-z]{1,16})(?P<words>(?: [0-9a-z-]{1,64}){0,4})",
+    re.ASCII,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from citgit.errors import Errored, RemoteAway, UsageError
-from citgit.ssh.address import Address, login_address
+from citgit.ssh.address import Address, address_of
 from citgit.ssh.command import Said, call
 from citgit.ssh.connection import Chosen, Connection
 
@@ -39,7 +39,7 @@ class Login:
     """
 
     def __init__(self, host: str, *, may_ask: bool = False, root: bool = False) -> None:
-        found = login_address(host)
+        found = address_of(host)
         if found is None:
             raise UsageError(f"not a host to log in at: {host[:100]!r}", hint="name it as for ssh: [USER@]HOST[:PORT]")
         self.address: Address = found
@@ -48,12 +48,11 @@ class Login:
         self._may_ask = may_ask
         self._root = root
 
-    def run(self, command: str, given: Iterable[bytes] = (), *, seconds: float = _CALL_S) -> Said:
-        """Runs a command line. Raises RemoteAway if the machine does not answer."""
+    def run(self, command: str, given: Iterable[bytes] = (), *, seconds: float = _CALL_S, plain: bool = False) -> Said:
+        """Runs a command line, a `plain` one as it is in a POSIX shell. Raises RemoteAway if nobody answers."""
         # every login shell understands this much; what is to be done comes on stdin or as plain quoted words
-        line = (
-            f"exec sudo -n {command}" if self._root and not self.address.host.startswith("root@") else f"exec {command}"
-        )
+        sudo = "sudo -n " if self._root and not self.address.host.startswith("root@") else ""
+        line = command if plain else f"exec {sudo}{command}"
         return call(self._connection.argv(line, may_ask=self._may_ask), given, host=self.host, seconds=seconds)
 
     def script(self, text: str, *arguments: str, seconds: float = _CALL_S) -> Said:

@@ -16,6 +16,7 @@ from citgit.model.node import Facts, Platform
 from citgit.nodes import wheels
 from citgit.nodes.wheels import Wheel
 from citgit.rules.wheels import download_tags, fits
+from citgit.ssh.address import address_of
 from citgit.ssh.login import PROGRAMS, Login, as_user, lines_of
 from citgit.wiring.shipped import SHIPPED
 
@@ -212,6 +213,12 @@ class Installed:
         """What `cit-node` does there. Raises RemoteAway, Errored with its words."""
         # a session starts in the home directory
         return self._login.answer(shlex.join([f"{PROGRAMS}/cit-node", verb, agent, *options]))
+
+
+def host_text(host: str) -> str:
+    """The login as team.toml has it: as a URL where there is a port, which HOST:PATH could be mistaken for."""
+    address = address_of(host)
+    return f"ssh://{address.host}:{address.port}" if address and address.port else host
 
 
 def by_name(host: str) -> str:

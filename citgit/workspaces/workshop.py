@@ -26,6 +26,7 @@ from citgit.model.record import (
     Assurance,
     Claim,
     Component,
+    Decision,
     FirstError,
     LogSummary,
     Outcome,
@@ -33,6 +34,7 @@ from citgit.model.record import (
     Result,
     Tests,
 )  # fmt: skip
+from citgit.rules.authority import runs_as_owner
 from citgit.rules.build_key import build_key
 from citgit.workspaces.aside import Aside
 from citgit.workspaces.ends import below, is_long, size
@@ -41,6 +43,8 @@ from citgit.workspaces.inputs import bring, find
 from citgit.workspaces.kept import CLEAN, OPEN, Attempt, drained, kept, list_open, load, save, unfinished
 from citgit.workspaces.node import advert
 from citgit.workspaces.reserve import Reserve
+from citgit.workspaces.tips import at_tips
+from citgit.workspaces.trial import Trials
 
 _LAID = "laid.json"
 
@@ -96,6 +100,7 @@ class NodeWorkshop:
         self._plans: dict[Oid, Plan] = {}
         self._results: dict[Oid, Result] = {}
         self._reserve = reserve or Reserve(home)
+        self._trials = Trials(home, url, sources, executors, lambda *asked: tools.choose(*asked))
         self._running: dict[Oid, str] | None = None
         for part in ("attempts", "workspaces", "by-name"):
             (home / part).mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -115,12 +120,13 @@ class NodeWorkshop:
         Raises OSError if the disk does not even take what the attempt is for; calling it again tries again.
         """
         directory = self._directory(claim)
+        is_own = own or runs_as_owner(request)
         if claim not in self._begun:
             (self.home / OPEN / claim).touch()
             directory.mkdir(mode=0o700, exist_ok=True)
             attempt = kept(directory / "attempt.json", Attempt)
             if attempt is None:
-                attempt = Attempt(build=build, claim=claim, request=request, number=claimed.attempt, own=own)
+                attempt = Attempt(build=build, claim=claim, request=request, number=claimed.attempt, own=is_own)
                 save(directory / "attempt.json", attempt)
             self.running()
             if self._running is not None:
@@ -146,6 +152,9 @@ class NodeWorkshop:
             if brought := tuple(inputs()):
                 attempt = msgspec.structs.replace(attempt, inputs=brought)
                 save(directory / "attempt.json", attempt)
+            if (request := at_tips(self._sources, self._url, attempt.request)) != attempt.request:
+                attempt = msgspec.structs.replace(attempt, request=request)
+                save(directory / "attempt.json", attempt)
             if not self._is_light(attempt.request):
                 (directory / _LAID).unlink(missing_ok=True)
                 self._aside.begin(attempt.claim, lambda: self._lay_aside(directory, attempt))
@@ -164,6 +173,10 @@ class NodeWorkshop:
         """Whether this node has these files of upstream builds."""
         homes = self._homes() if inputs else []
         return all(find(homes, one) for one in inputs)
+
+    def can_build(self, request: Request, *, own: bool) -> list[Decision]:
+        """What the job's own program says of this node."""
+        return self._trials.ask(request, own=own or runs_as_owner(request))
 
     def short(self) -> str:
         """What the disk lacks, or that whoever owns the node wants nothing new to start; "" if nothing."""

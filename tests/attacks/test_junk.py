@@ -91,7 +91,7 @@ def test_junk_at_an_archive_stops_nobody(name: str) -> None:
     stage.host.refs[month] = JUNK[name](stage)
     reader = stage.client()
     repository = Repository(reader, poll(reader))
-    assert [one.id for one in candidates(repository, ["default"])] == [honest]
+    assert [one.id for one in candidates(repository, ["default"], "agent:lab1", {})] == [honest]
     assert repository.find(stage.entropy.build_id()) is None
     assert list(repository.archived()) == []
     assert stage.finish(honest)
@@ -109,7 +109,7 @@ def test_an_archive_that_lies_ends_no_build() -> None:
     reader = stage.client()
     repository = Repository(reader, poll(reader))
     assert not repository.is_archived("default", waiting)
-    assert [one.id for one in candidates(repository, ["default"])] == [waiting]
+    assert [one.id for one in candidates(repository, ["default"], "agent:lab1", {})] == [waiting]
     assert stage.fold() == []
     assert {stage.refs.build("default", one) for one in (waiting, running)} <= set(stage.host.refs)
     assert "it is waiting, not final" in next(one.fault for one in audit(repository) if one.ref == month) or (

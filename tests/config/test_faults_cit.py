@@ -191,11 +191,8 @@ NOT_YET = "not supported yet by this version"
     ("text", "fault"),
     [
         ("requires.image = 'debian:12'", f"3: job.a.requires.image: {NOT_YET}; leave it out"),
-        ("requires.can_build = 'a'", f"3: job.a.requires.can_build: {NOT_YET}; leave it out"),
         ("trigger.cron = '0 3 * * *'", f"3: job.a.trigger.cron: {NOT_YET}; leave it out"),
         ("env.secrets = ['key']", f"3: job.a.env.secrets: {NOT_YET}; leave it out"),
-        ("place.as = 'requester'", f'3: job.a.place.as: {NOT_YET}, only "agent" is'),
-        ("place.as = 'alias:release'", f'3: job.a.place.as: {NOT_YET}, only "agent" is'),
         ("keep.escrow = true", f"3: job.a.keep.escrow: {NOT_YET}; leave it out"),
     ],
 )

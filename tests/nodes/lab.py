@@ -76,7 +76,12 @@ class Lab:
 
     def shown(self, build: str) -> dict[str, Any]:
         """What `cit show` says."""
-        return self.site.cit("show", build, "--json", status=None).documents[0]
+        for _ in range(20):
+            said = self.site.cit("show", build, "--json", status=None)
+            if said.documents:
+                return said.documents[0]
+            time.sleep(0.5)
+        raise AssertionError(said)
 
     def final(self, build: str, seconds: float = 60) -> dict[str, Any]:
         """Waits for the end of a build; what it came to."""
@@ -114,7 +119,7 @@ class Lab:
             gate.unlink(missing_ok=True)
         for node in self.nodes:
             for one in self.processes(node):
-                with contextlib.suppress(psutil.Error):
+                with contextlib.suppress(ProcessLookupError):
                     os.kill(one.pid, signal.SIGKILL)
             for part in (".local", ".config", ".cache"):
                 shutil.rmtree(self.home(node) / part, ignore_errors=True)

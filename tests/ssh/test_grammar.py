@@ -165,7 +165,7 @@ def hostile_to_a_node() -> list[str]:
         "cit-serve --as person:eve", "cit-serve --own",
     ]  # fmt: skip
     lines += [f"{start} {verb}" for verb in NODE_VERBS for start in starts]
-    verbs = ["shell", "exec", "sh", "cat", "put", "get", "scp", "read", "write", "root", "import", "os", "asked"]
+    verbs = ["exec", "sh", "cat", "put", "get", "scp", "read", "write", "root", "import", "os", "asked"]
     return [*lines, *(f"cit-serve {verb}{more}" for verb in verbs for more in ("", f" {CLAIM}"))]
 
 

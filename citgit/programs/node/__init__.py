@@ -7,6 +7,8 @@ file with a function `serve(asked, talk)`; its client's end is a `Call` (citgit/
 from __future__ import annotations
 
 VERBS = {
+    "probe": "probe",
+    "start": "start",
     "stats": "stats",
     "log": "log",
     "artifact": "artifact",

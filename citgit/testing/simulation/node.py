@@ -13,7 +13,7 @@ from citgit.flows.state import Actor
 from citgit.interfaces import Oid, Revision
 from citgit.model.job import After, CitToml, Job, Limits, ResolvedJob, Trigger, Value
 from citgit.model.plan import Input
-from citgit.model.record import Advert, Claim, Outcome, Request, Result
+from citgit.model.record import Advert, Claim, Decision, Outcome, Request, Result
 from citgit.testing.clock import Skewed
 from citgit.testing.keys import FakeSigner
 from citgit.testing.memory import MemoryJournal, MemoryObjects, MemoryTips
@@ -62,6 +62,10 @@ class Attempts:
     def has(self, inputs: Sequence[Input]) -> bool:
         """Every node has all files."""
         return True
+
+    def can_build(self, request: Request, *, own: bool) -> list[Decision]:
+        """No job asks."""
+        return []
 
     def short(self) -> str:
         """There is room."""

@@ -1,0 +1,84 @@
+"""Asks the nodes of a pool whether they can build something, and what a person and a request are told of it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+import click
+import msgspec
+
+from citgit.model.record import Request
+from citgit.model.team import Team
+from citgit.programs.node.probe import Ask, End, Said
+from citgit.programs.node.start import Wanted, Woken
+from citgit.rules.ranking import Answer, ranked
+from citgit.wiring.asking import SECONDS, Asking, Call, Way
+
+
+def hosts(team: Team, pool: str, only: Sequence[str] = ()) -> dict[str, str]:
+    """Where the agents of a pool are, those that may take something and that the policy gives a host."""
+    return {
+        name: agent.host
+        for name, agent in sorted(team.agent.items())
+        if pool in agent.pools and agent.host and not agent.drain and (not only or name in only)
+    }
+
+
+def probe(
+    team: Team, pool: str, request: Request, owner: str, way: Way, *, only: Sequence[str] = (), hurry: bool = False,
+    seconds: float = 0,
+    tell: Callable[[int, int], None] = lambda done, of: None,
+) -> list[Answer]:  # fmt: skip
+    """What every node says, the best first; in a `hurry` those that are slower than a good one are not waited for."""
+    asked = hosts(team, pool, only)
+    # what a node needs to judge by; what it promises is of no use there
+    plain = msgspec.structs.replace(request, promises=())
+    ask = Ask(agents=tuple(asked), pool=pool, request=plain, owner=owner)
+
+    def about(call: Call, agent: str) -> Said:
+        call.say(ask)
+        answer = None
+        while not isinstance(said := call.hear(Said | End), End):  # type: ignore[arg-type]
+            answer = said if isinstance(said, Said) and said.agent == agent else answer
+        if answer is None:
+            raise ValueError(f"no worker of {agent} is there")
+        return answer
+
+    def enough(said: Said) -> bool:
+        return hurry and all(one.ok for one in said.decisions)
+
+    found = Asking("probe", way, about).all(asked, seconds=seconds or SECONDS, enough=enough, tell=tell)
+    answers = []
+    for agent, (said, took) in found.items():
+        if isinstance(said, str):
+            answers.append(Answer(agent=agent, host=asked[agent], away=said[:300], seconds=took))
+            continue
+        answers.append(Answer(
+            agent=agent, host=asked[agent], decisions=said.decisions, free=said.free, slots=said.slots, load=said.load,
+            warm=said.warm, seconds=took,
+        ))  # fmt: skip
+    return ranked(answers)
+
+
+def wake(team: Team, agent: str, way: Way) -> str:
+    """Makes an agent's worker look now; why that did not work, "" if it did."""
+    host = team.agent[agent].host if agent in team.agent else ""
+    if not host:
+        return f"the policy does not say where {agent} is"
+
+    def about(call: Call, name: str) -> Woken:
+        call.say(Wanted(agent=name))
+        return call.hear(Woken)
+
+    said, _ = Asking("start", way, about).all({agent: host})[agent]
+    if isinstance(said, str):
+        return said
+    return "" if said.running else said.why or "no worker runs there"
+
+
+def progress(done: int, of: int) -> None:
+    """How many have answered, on a terminal."""
+    if sys.stderr.isatty():
+        end = "\n" if done == of else ""
+        click.echo(f"\rasking {of} nodes: {done} answered{end}", nl=False, err=True)
