@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from citgit.flows.builds import Repository
-from citgit.flows.claims import Claimed
+from citgit.flows.claims import Claimed, is_finished
 from citgit.flows.worker import Worker
 from citgit.programs.plumbing import main as run
 
@@ -19,7 +19,11 @@ def step(worker: Worker, repository: Repository, options: argparse.Namespace) ->
             continue
         body = worker.body_of(options.claim)
         if options.claim not in worker.workshop.running() and body is not None:
-            worker.start(Claimed(build=build, claim=options.claim, body=body))
+            claimed = Claimed(build=build, claim=options.claim, body=body)
+            # whoever won the claim looked too, and may have died before it could drop it
+            if is_finished(worker.state, repository, claimed):
+                return 1
+            worker.start(claimed)
         while worker.workshop.poll(options.claim) is None:
             worker.state.clock.sleep(0.02)
         return 0

@@ -30,9 +30,9 @@ def test_promises(profile: str, first: int) -> None:
     assert executed > 25
 
 
-@pytest.mark.parametrize(("profile", "seed"), [("restore", 301402)])
+@pytest.mark.parametrize(("profile", "seed"), [("restore", 301402), ("restore", 301722), ("restore", 300501)])
 def test_what_once_broke(profile: str, seed: int) -> None:
-    """Histories in which campaigns found a promise broken: an upstream build with two ends, around a restore."""
+    """Histories in which campaigns found a promise broken: two ends around a restore, claims of archived builds."""
     trace = Trace(seed, PROFILES[profile])
     trace.run()
     trace.check()

@@ -7,7 +7,7 @@ from contextlib import suppress
 from citgit.errors import CitError, Refused
 from citgit.flows.archive import archive
 from citgit.flows.builds import Repository
-from citgit.flows.claims import Claimed
+from citgit.flows.claims import Claimed, is_finished
 from citgit.flows.control import control
 from citgit.flows.enqueue import Change, Wish, enqueue_person, enqueue_push, supersede_older
 from citgit.flows.poll import poll
@@ -60,10 +60,14 @@ def _claim_and_build(world: World, node: Node) -> None:
     first.flush()
     new = node.actor.journal.claims() - before
     second = _step(world, node)
-    for build in Repository(second.state, poll(second.state)).active():
+    repository = Repository(second.state, poll(second.state))
+    for build in repository.active():
         body = second.body_of(build.held.claim) if build.held and build.held.claim in new else None
         if build.held and body:
-            second.start(Claimed(build=build, claim=build.held.claim, body=body))
+            claimed = Claimed(build=build, claim=build.held.claim, body=body)
+            if is_finished(second.state, repository, claimed):
+                continue
+            second.start(claimed)
             while node.attempts.poll(build.held.claim) is None:
                 world.switch()
 
