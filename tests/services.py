@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -68,9 +70,23 @@ class Sshd:
             Path(pwd.getpwnam(user).pw_dir, ".gitconfig").write_text("[safe]\n\tdirectory = *\n")
         config = self._folder / "sshd_config"
         config.write_text(_CONFIG.format(port=self.port, folder=self._folder))
+        self.listen()
+
+    def listen(self) -> None:
+        """Starts the server, again if it was ended."""
         program = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+        config = self._folder / "sshd_config"
         self._process = subprocess.Popen([str(program), "-D", "-f", str(config), "-E", str(self._folder / "log")])
         self._await()
+
+    def die(self) -> None:
+        """Ends the server and all that it serves, as if the machine had gone."""
+        if self._process:
+            server = psutil.Process(self._process.pid)
+            for one in [server, *server.children(recursive=True)]:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    one.kill()
+            self._process.wait()
 
     def _await(self) -> None:
         for _ in range(250):

@@ -56,13 +56,15 @@ class Node:
         patch.delenv("GIT_SSH_COMMAND", raising=False)
 
     def _team(self) -> str:
-        public = generate(self.folder / "citgit" / "keys" / "lab1", "lab1")
-        host = f"{ACCOUNT}@127.0.0.1:{self.sshd.port}"
-        team = f'\n[agent.lab1]\nkey = "{public}"\nhost = "{host}"\n'
+        team = self._agent("lab1", f"{ACCOUNT}@127.0.0.1:{self.sshd.port}")
         for name, roles in PEOPLE.items():
             self.keys[name] = self.folder / "citgit" / "keys" / name
             team += f'\n[person.{name}]\nkeys = ["{generate(self.keys[name], name)}"]\nroles = {roles}\n'
         return team
+
+    def _agent(self, name: str, host: str) -> str:
+        public = generate(self.folder / "citgit" / "keys" / name, name)
+        return f'\n[agent.{name}]\nkey = "{public}"\nhost = "{host}"\n'
 
     def build(self, *jobs: str) -> list[str]:
         """Builds jobs by the worker, to their end; their ids."""
@@ -70,27 +72,32 @@ class Node:
         self.work()
         return [one["build"] for one in map(json.loads, asked.out.splitlines()) if "build" in one]
 
-    def work(self, *options: str) -> Answer:
+    def work(self, agent: str = "lab1", account: str = ACCOUNT) -> Answer:
         """One worker's life."""
-        answer = self.site.cit("worker", "--agent", "lab1", "--own", "--once", "--no-doors", "--home", str(self.home),
-                               "--url", str(self.site.bare), *options)  # fmt: skip
-        self.sshd.give(self.home, ACCOUNT)
+        home = self.folder / agent
+        home.mkdir(mode=0o700, exist_ok=True)
+        for path in (home, self.site.bare):
+            self.sshd.give(path, "root")
+        answer = self.site.cit("worker", "--agent", agent, "--own", "--once", "--no-doors", "--home", str(home),
+                               "--url", str(self.site.bare))  # fmt: skip
+        self.sshd.give(home, account)
         return answer
 
     @contextmanager
-    def worker(self) -> Iterator[subprocess.Popen[bytes]]:
+    def worker(self, agent: str = "lab1", account: str = ACCOUNT) -> Iterator[subprocess.Popen[bytes]]:
         """A worker of the service account, until it is not needed any more."""
-        self.home.mkdir(mode=0o700, exist_ok=True)
-        key = self.folder / "lab1-key"
-        shutil.copyfile(self.folder / "citgit" / "keys" / "lab1", key)
-        for path in (self.home, key, self.site.bare):
-            self.sshd.give(path, ACCOUNT)
+        files = self.folder / agent
+        files.mkdir(mode=0o700, exist_ok=True)
+        key = self.folder / f"{agent}-key"
+        shutil.copyfile(self.folder / "citgit" / "keys" / agent, key)
+        for path in (files, key, self.site.bare):
+            self.sshd.give(path, account)
         key.chmod(0o600)
-        argv = [str(self.sshd.python().parent / "cit"), "worker", "--agent", "lab1", "--own", "--no-doors", "--home",
-                str(self.home), "--url", str(self.site.bare), "--key", str(key)]  # fmt: skip
-        home = pwd.getpwnam(ACCOUNT).pw_dir
+        argv = [str(self.sshd.python().parent / "cit"), "worker", "--agent", agent, "--own", "--no-doors", "--home",
+                str(files), "--url", str(self.site.bare), "--key", str(key)]  # fmt: skip
+        home = pwd.getpwnam(account).pw_dir
         env = {"HOME": home, "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
-        process = subprocess.Popen(argv, user=ACCOUNT, group=ACCOUNT, extra_groups=[], env=env, cwd=home,
+        process = subprocess.Popen(argv, user=account, group=account, extra_groups=[], env=env, cwd=home,
                                    stdout=subprocess.DEVNULL)  # fmt: skip
         try:
             yield process
@@ -158,18 +165,24 @@ class Reader:
         """The command line of a verb in the checkout."""
         return [str(self.program), argv[0], "-C", str(self.top), *argv[1:]]
 
-    def start(self, *argv: str) -> subprocess.Popen[str]:
+    def use(self, ssh: str) -> str:
+        """From now on ssh is called so; how it was called before."""
+        before = subprocess.check_output(["git", "-C", str(self.top), "config", "core.sshCommand"], text=True).strip()
+        subprocess.run(["git", "-C", str(self.top), "config", "core.sshCommand", ssh], check=True)
+        return before
+
+    def start(self, *argv: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
         """A verb, begun."""
         env = {"HOME": str(self.home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
         return subprocess.Popen(
             self.argv(*argv), user=READER, group=READER, extra_groups=[], env=env, cwd=self.home,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
     def cit(self, *argv: str, status: int | None = 0) -> Answer:
         """A verb, which must end with `status` (None: with any)."""
         process = self.start(*argv)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=240)
         answer = Answer(process.returncode, out, err)
         assert status is None or answer.status == status, (argv, answer)
         return answer

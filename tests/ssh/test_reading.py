@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import pwd
+import shutil
 import socket
 import subprocess
 import time
+from pathlib import Path
 
 import psutil
 import pytest
-from nodes import Node, build, node
+from nodes import ACCOUNT, READER, Node, build, node
 
 from citgit.errors import NotFound, Refused
 from citgit.git.contents import Digest
 from citgit.ssh.call import Call
+from citgit.ssh.login import PROGRAMS
 from citgit.ssh.reading import Challenge, Content, Done, Folder, Get, Items, Proof
 
 __all__ = ["build", "node"]
@@ -127,6 +131,7 @@ def test_logs_are_read_from_the_node(node: Node, build: str) -> None:
     assert "access denied" in node.reader("rob").cit("log", build, status=3).err
 
 
+@pytest.mark.heavy
 def test_a_log_is_followed_while_connections_break(node: Node) -> None:
     """Lines arrive as they are written; after a break it goes on where it was, none twice, none missing."""
     asked = node.site.cit("run", "drip", "--json").documents
@@ -137,7 +142,7 @@ def test_a_log_is_followed_while_connections_break(node: Node) -> None:
         for line in follow.stdout:
             said.append(line.strip())
             if len(said) in (5, 15, 25, 35):
-                for one in psutil.Process(follow.pid).children():
+                for one in psutil.Process(follow.pid).children(recursive=True):
                     if one.name() == "ssh":
                         one.kill()
                         broken += 1
@@ -154,19 +159,41 @@ def test_a_node_that_is_away(node: Node, build: str) -> None:
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
         deaf.listen(1)
-        usual = subprocess.check_output(["git", "-C", str(ben.top), "config", "core.sshCommand"], text=True).strip()
-        stuck = f"ssh -o ProxyCommand='nc 127.0.0.1 {deaf.getsockname()[1]}'"
-        subprocess.run(
-            ["git", "-C", str(ben.top), "-c", "safe.directory=*", "config", "core.sshCommand", stuck], check=True
-        )
+        usual = ben.use(f"ssh -F /dev/null -o Port={deaf.getsockname()[1]}")
         began = time.monotonic()
         said = ben.cit("log", build)
         assert said.out == "hello\noops\n"
         assert "cannot be reached" in said.err
         assert "the last lines; the whole log is at " in said.err
-        assert "scp -- " in ben.cit("get", build, "--to", str(ben.home / "other"), status=75).err
+        said = ben.cit("get", build, "--to", str(ben.home / "other"), status=75)
+        assert "with an account there: scp -P" in said.err
         assert time.monotonic() - began < 60
-        subprocess.run(["git", "-C", str(ben.top), "config", "core.sshCommand", usual], check=True)
+        ben.use(usual)
+
+
+def test_a_shell_in_the_workspace(node: Node, build: str) -> None:
+    """A bound key opens none; an account's own key does, with the build's variables, where cit-serve is installed."""
+    ben = node.reader("ben")
+    assert "this key opens no shells" in ben.cit("shell", build, status=3).err
+    account = Path(pwd.getpwnam(ACCOUNT).pw_dir)
+    installed = account / PROGRAMS / "cit-serve"
+    installed.parent.mkdir(parents=True, exist_ok=True)
+    serve = f"{node.sshd.python()} -m citgit.programs.serve --home {node.home}"
+    installed.write_text(f'#!/bin/sh\nexec {serve} "$@"\n')
+    installed.chmod(0o755)
+    node.sshd.give(account / ".local", ACCOUNT)
+    key = ben.home / "own"
+    shutil.copyfile(node.sshd.key, key)
+    key.chmod(0o600)
+    node.sshd.give(key, READER)
+    usual = ben.use(node.sshd.command.replace(str(node.sshd.key.parent), str(ben.home)).replace("user_key", "own"))
+    try:
+        shell = ben.start("shell", build, stdin=subprocess.PIPE)
+        out, err = shell.communicate("pwd; echo $CIT_BUILD_ID$CIT_ATTEMPT; exit 7\n", timeout=120)
+        assert (shell.returncode, out.split()) == (7, [str(node.home / "workspaces" / build), build]), err
+    finally:
+        ben.use(usual)
+        shutil.rmtree(account / ".local")
 
 
 def test_a_report_shows_what_a_node_has(node: Node, build: str) -> None:

@@ -11,6 +11,8 @@ from citgit.programs.node.gate import admitted
 from citgit.wiring.homes import kept_plan, workspace_of
 from citgit.wiring.proofs import need_checkout
 
+_OF_THE_BUILD = frozenset({"CIT_ATTEMPT", "CIT_LOG"})
+
 
 def become(asked: Asked) -> None:
     """Becomes the account's shell, with the variables that the build's command had. Raises Refused, NotFound."""
@@ -23,8 +25,10 @@ def become(asked: Asked) -> None:
     account = pwd.getpwuid(os.getuid())
     shell = account.pw_shell or "/bin/sh"
     plan = kept_plan(kept)
-    # the build's own home and temporary folder may be gone; a person's shell is at home in theirs
-    env = {**(plan.env if plan else {}), **os.environ, "TERM": os.environ.get("TERM", "dumb"), "SHELL": shell}
+    # not what marks a build's processes, which are ended with it, nor where its log was written
+    known = {key: value for key, value in plan.env.items() if key not in _OF_THE_BUILD} if plan else {}
+    # a person's shell is at home in their own folder
+    env = {**known, **os.environ, "TERM": os.environ.get("TERM", "dumb"), "SHELL": shell}
     place = plan.cwd if plan and os.path.isdir(plan.cwd) else str(workspace)
     try:
         os.chdir(place)
