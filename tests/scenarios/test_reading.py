@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -107,6 +108,8 @@ def follow_survives(lab: Lab, ben: Reader) -> None:
     asked = lab.site.cit("run", "drip", "--on", "lab3", "--json").documents
     follow = ben.start("log", next(one["build"] for one in asked if "build" in one), "-f")
     assert follow.stdout is not None
+    patience = threading.Timer(240, follow.kill)
+    patience.start()
     said: list[str] = []
     with lab.worker("lab3", lab.sshds["lab3"].users[0]):
         for line in follow.stdout:
@@ -118,4 +121,5 @@ def follow_survives(lab: Lab, ben: Reader) -> None:
             if len(said) == 100:
                 (lab.folder / "stop").touch()
         assert follow.wait(timeout=120) == 0
+    patience.cancel()
     assert said == [*map(str, range(1, len(said))), "end"]

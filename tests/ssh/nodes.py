@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 import pytest
 from programs.site import Answer, Site, make_site
 from services import Sshd
@@ -72,19 +71,13 @@ class Node:
         self.work()
         return [one["build"] for one in map(json.loads, asked.out.splitlines()) if "build" in one]
 
-    def work(self, agent: str = "lab1", account: str = ACCOUNT) -> Answer:
-        """One worker's life."""
-        home = self.folder / agent
-        home.mkdir(mode=0o700, exist_ok=True)
-        for path in (home, self.site.bare):
-            self.sshd.give(path, "root")
-        answer = self.site.cit("worker", "--agent", agent, "--own", "--once", "--no-doors", "--home", str(home),
-                               "--url", str(self.site.bare))  # fmt: skip
-        self.sshd.give(home, account)
-        return answer
+    def work(self, agent: str = "lab1", account: str = ACCOUNT) -> None:
+        """One worker's life: it builds what waits."""
+        with self.worker(agent, account, "--once") as process:
+            assert process.wait(timeout=240) == 0
 
     @contextmanager
-    def worker(self, agent: str = "lab1", account: str = ACCOUNT) -> Iterator[subprocess.Popen[bytes]]:
+    def worker(self, agent: str = "lab1", account: str = ACCOUNT, *options: str) -> Iterator[subprocess.Popen[bytes]]:
         """A worker of the service account, until it is not needed any more."""
         files = self.folder / agent
         files.mkdir(mode=0o700, exist_ok=True)
@@ -94,7 +87,7 @@ class Node:
             self.sshd.give(path, account)
         key.chmod(0o600)
         argv = [str(self.sshd.python().parent / "cit"), "worker", "--agent", agent, "--own", "--no-doors", "--home",
-                str(files), "--url", str(self.site.bare), "--key", str(key)]  # fmt: skip
+                str(files), "--url", str(self.site.bare), "--key", str(key), *options]  # fmt: skip
         home = pwd.getpwnam(account).pw_dir
         env = {"HOME": home, "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
         process = subprocess.Popen(argv, user=account, group=account, extra_groups=[], env=env, cwd=home,
@@ -104,12 +97,7 @@ class Node:
         finally:
             process.terminate()
             process.wait()
-
-    def servers(self) -> list[psutil.Process]:
-        """The cit-serve processes that serve this node's files."""
-        found = psutil.process_iter(["cmdline"])
-        return [one for one in found if "citgit.programs.serve" in (words := one.info["cmdline"] or [])
-                and str(self.home) in words]  # fmt: skip
+            self.sshd.give(self.site.bare, "root")
 
     def claim(self, build: str) -> str:
         """The claim of a build's last attempt."""

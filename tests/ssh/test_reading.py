@@ -7,6 +7,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -137,6 +138,8 @@ def test_a_log_is_followed_while_connections_break(node: Node) -> None:
     asked = node.site.cit("run", "drip", "--json").documents
     follow = node.reader("ben").start("log", next(one["build"] for one in asked if "build" in one), "-f")
     assert follow.stdout is not None
+    patience = threading.Timer(240, follow.kill)
+    patience.start()
     said, broken = [], 0
     with node.worker():
         for line in follow.stdout:
@@ -149,6 +152,7 @@ def test_a_log_is_followed_while_connections_break(node: Node) -> None:
             if len(said) == 45:
                 (node.folder / "stop").touch()
         assert follow.wait(timeout=60) == 0
+    patience.cancel()
     assert broken
     assert said == [*map(str, range(1, len(said))), "end"]
 
