@@ -40,7 +40,7 @@ def test_only_the_verbs(node: Node, build: str) -> None:
 
 def test_a_key_that_is_not_theirs_any_more(node: Node, build: str) -> None:
     """A binding that names a key holds for as long as that key is in force."""
-    with node.call(node.key("ben", "--key SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"), "stats") as call:
+    with node.call(node.key("cat", "--key SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"), "stats") as call:
         call.hear(End)
 
 
