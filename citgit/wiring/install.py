@@ -83,7 +83,7 @@ def refuse_unfit(facts: Facts, host: str) -> Platform:
         found = f" (found: {facts.older})" if facts.older else ""
         raise Unsupported(
             f"{host} has no Python 3.11 or later{found}",
-            hint="install one, or name one with --python; a node elsewhere can drive it without: executor ssh",
+            hint="install one there, or name one with --python",
         )
     if not facts.git or tuple(int(part) for part in facts.git.split(".")[:2]) < (2, 39):
         raise Unsupported(
