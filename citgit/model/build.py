@@ -26,10 +26,14 @@ class Link(Struct, frozen=True, kw_only=True):
 
 
 class Entry(Struct, frozen=True, kw_only=True):
-    """A link and its verdict: `void` is empty for a valid record, else the reason."""
+    """A link and its verdict: `void` is empty for a valid record, else the reason, and `rule` names what it breaks.
+
+    Rules: shape, signature, place, parent, policy, role, life cycle (see `docs/protocol.md`).
+    """
 
     link: Link
     void: str = ""
+    rule: str = ""
 
 
 class Held(Struct, frozen=True, kw_only=True):

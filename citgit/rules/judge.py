@@ -36,7 +36,7 @@ from citgit.model.record import (
 from citgit.rules.authority import alias_of, is_known, may_vouch, runs_as_owner, speaks_for, standings
 from citgit.rules.facts import Facts
 from citgit.rules.lifecycle import TABLE, Guard, Rule, State, To, Who
-from citgit.rules.place import place_fault
+from citgit.rules.place import form_rule, place_fault, place_rule
 from citgit.rules.requests import origin_of, promises_fault, request_fault
 
 OWNER_RANK, MAINTAINER_RANK = 1, 2
@@ -100,8 +100,8 @@ def once_final(found: Build, written: Build) -> Build:
     """
     if found.is_final or not written.is_final:
         return found
-    voids = {entry.link.oid: entry.void for entry in found.entries}
-    entries = tuple(replace(one, void=voids.get(one.link.oid, one.void)) for one in written.entries)
+    known = {entry.link.oid: entry for entry in found.entries}
+    entries = tuple(known.get(one.link.oid, one) for one in written.entries)
     return replace(written, entries=entries, outcome=Outcome.ERRORED, revoked=True)
 
 
@@ -118,27 +118,28 @@ def _step(build: Build, link: Link, parent: Link | None, seq: int, case: _Case) 
     counted = replace(build, claims=build.claims + 1) if claims else build
     if record is None:
         # what only another version can read stops this one (see `judge`), but nobody stops a build who may not write
-        return _append(counted, link, link.fault or f"{link.unsupported}, and a stranger signed it")
+        return _append(counted, link, link.fault or f"{link.unsupported}, and a stranger signed it", form_rule(link))
     kind = RecordType(record.head.type)
-    fault = place_fault(record.head, repo=chain.repo, ref=build.ref, build=build.id, seq=seq, parent=parent)
-    if fault := fault or _citation(build, link, record, seq, case):
-        return _append(counted, link, fault)
+    if fault := place_fault(record.head, repo=chain.repo, ref=build.ref, build=build.id, seq=seq, parent=parent):
+        return _append(counted, link, fault, place_rule(fault))
+    if fault := _citation(build, link, record, seq, case):
+        return _append(counted, link, fault, "policy")
     rule = TABLE.get((State(build.state), kind))
     if rule is None:
-        return _append(counted, link, f"{kind.value} is not allowed in state {build.state}")
+        return _append(counted, link, f"{kind.value} is not allowed in state {build.state}", "life cycle")
     who = _standings(build, link, record, seq, case)
     if not (who & rule.who):
         wanted = " or ".join(sorted(one.value for one in rule.who))
-        return _append(counted, link, f"{record.head.actor} is not {wanted}")
+        return _append(counted, link, f"{record.head.actor} is not {wanted}", "role")
     for guard in rule.guards:
         fault = _GUARDS[guard](build, record, who, chain, facts)
         if fault and not (case.archived and _rests_on_absent(build, record, facts)):
-            return _append(counted, link, fault)
-    return _append(_apply(counted, link, record, kind, rule, who, chain, facts), link, "")
+            return _append(counted, link, fault, "life cycle")
+    return _append(_apply(counted, link, record, kind, rule, who, chain, facts), link)
 
 
-def _append(build: Build, link: Link, void: str) -> Build:
-    return replace(build, entries=(*build.entries, Entry(link=link, void=void)))
+def _append(build: Build, link: Link, void: str = "", rule: str = "") -> Build:
+    return replace(build, entries=(*build.entries, Entry(link=link, void=void, rule=rule)))
 
 
 def _citation(build: Build, link: Link, record: Record, seq: int, case: _Case) -> str:

@@ -16,3 +16,15 @@ def place_fault(head: Head, *, repo: str, ref: str, build: str, seq: int, parent
     if head.prev_sha256 != (parent.sha256 if parent else None):
         return "prev_sha256 is not that of the parent"
     return ""
+
+
+def place_rule(words: str) -> str:
+    """The rule that what `place_fault` says breaks: where a record stands in its chain, or which chain it is."""
+    return "parent" if words.startswith(("seq", "prev")) else "place"
+
+
+def form_rule(link: Link) -> str:
+    """The rule that a commit which is no record breaks."""
+    if link.unsupported:
+        return "role"
+    return "signature" if link.tree and not link.key else "shape"

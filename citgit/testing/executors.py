@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
+from citgit.errors import CitError
 from citgit.interfaces import Executor
 from citgit.model.plan import Ended, Plan
 
@@ -336,3 +339,27 @@ CHECKS: dict[str, Callable[[Bench], None]] = {
     name.removeprefix("check_"): check for name, check in list(globals().items()) if name.startswith("check_")
 }
 """Every check by name."""
+
+
+def check_on(bench: Bench, name: str) -> str:
+    """How the executor breaks a check, "" if it holds; whatever it left running is killed."""
+    try:
+        CHECKS[name](bench)
+    except (AssertionError, CitError, OSError) as error:
+        # the line that did not hold, where no test framework takes it apart
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        words = str(error) or f"this does not hold: {(frame.line or '').removeprefix('assert ')}"
+        where = error.__traceback__
+        while where and "ended" not in where.tb_frame.f_locals:
+            where = where.tb_next
+        return f"{words}; it ended as {where.tb_frame.f_locals['ended']}" if where else words
+    finally:
+        kill_survivors(bench)
+    return ""
+
+
+def kill_survivors(bench: Bench) -> None:
+    """Kills what plans of the bench left running."""
+    for pid in [pid for plan in bench.made for pid in survivors(plan)]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)

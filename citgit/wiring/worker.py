@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from citgit.executors import TABLE
+from citgit.executors import TABLE, executor
 from citgit.executors.as_builder import as_builder
 from citgit.executors.builders import Builders
 from citgit.executors.choice import choose
@@ -93,6 +93,11 @@ def executors(hidden: Sequence[Path] = (), builders: Builders | None = None) -> 
     found: dict[str, Executor] = {key: make(Capture()) for key, make in TABLE.items() if key != "bwrap"}
     found["bwrap"] = bwrap(Capture(), hidden)
     return found
+
+
+def named_executor(name: str) -> Executor:
+    """A fresh executor of that name: a built-in one, else the program `cit-executor-NAME`. Raises BadName."""
+    return executor(name, Capture())
 
 
 def open_worker(

@@ -1,7 +1,6 @@
 """Every executor keeps the contract, in whatever language it is written."""
 
 import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from citgit.executors import TABLE
 from citgit.executors.external import ExternalExecutor
 from citgit.interfaces import Executor
 from citgit.logs.capture import Capture
-from citgit.testing.executors import CHECKS, Bench, survivors
+from citgit.testing.executors import CHECKS, Bench, kill_survivors
 
 PLAIN = Path(__file__).parent.parent / "data" / "executors"
 
@@ -33,8 +32,7 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
         pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
     bench = Bench(lambda: make(name), tmp_path / "with space")
     yield bench
-    for pid in [pid for plan in bench.made for pid in survivors(plan)]:
-        os.kill(pid, signal.SIGKILL)
+    kill_survivors(bench)
 
 
 @pytest.mark.parametrize("check", CHECKS)
