@@ -46,6 +46,12 @@ VERBS = {
 }
 """Verb -> (module of citgit.programs, what it does). A new verb is a file and a line here."""
 
+PROGRAMS = frozenset({
+    "enqueue", "claim", "build", "publish", "reap", "archive", "verify-push", "serve", "node", "conformance", "sh",
+    "component", "as",
+})  # fmt: skip
+"""What follows `cit-` in programs of citgit that are no verbs for people; nor are `executor-NAME` and `notify-NAME`."""
+
 
 class Verbs(click.Group):
     """Loads a verb's module only when it is asked for; any `cit-VERB` on PATH is a verb too."""
@@ -70,27 +76,54 @@ class Verbs(click.Group):
             near = difflib.get_close_matches(name, VERBS, n=1, cutoff=0.6)
             hint = f"did you mean 'cit {near[0]}'?" if near else "'cit --help' lists them"
             raise UsageError(f"no verb {name[:80]!r}", hint=hint)
-        return _external(name, found) if found else None
+        return _Other(name, found) if found else None
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """The verbs, without loading one; options only where one is begun."""
         if incomplete.startswith("-"):
             return super().shell_complete(ctx, incomplete)
-        return [CompletionItem(name, help=what) for name, (_, what) in VERBS.items() if name.startswith(incomplete)]
+        known = {name: what for name, (_, what) in VERBS.items()} | _others()
+        return [CompletionItem(name, help=what) for name, what in known.items() if name.startswith(incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list in --help, without loading a single verb."""
         with formatter.section("Verbs"):
             formatter.write_dl([(name, what) for name, (_, what) in VERBS.items()])
+        with formatter.section("Any program cit-VERB on PATH is a verb"):
+            formatter.write_dl(sorted(_others().items()) or [("", "none here")])
 
 
-def _external(name: str, program: str) -> click.Command:
-    @click.command(name, context_settings={"ignore_unknown_options": True, "help_option_names": []})
-    @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-    def command(arguments: tuple[str, ...]) -> None:
-        os.execv(program, [program, *arguments])
+def _others() -> dict[str, str]:
+    """The verbs that programs on PATH add, each with its file; the first of a name counts, as it does for a shell."""
+    found: dict[str, str] = {}
+    for folder in os.get_exec_path():
+        try:
+            files = [one for one in os.listdir(folder) if one.startswith("cit-")]
+        except OSError:
+            continue
+        for file in files:
+            name, path = file.removeprefix("cit-"), os.path.join(folder, file)
+            shown = name.isprintable() and name not in VERBS and not name.startswith(("executor-", "notify-"))
+            if shown and name not in PROGRAMS and os.path.isfile(path) and os.access(path, os.X_OK):
+                found.setdefault(name, path)
+    return found
 
-    return command
+
+class _Other(click.Command):
+    """A program that is a verb: it takes the place of this one, and gets its arguments as they are."""
+
+    def __init__(self, name: str, program: str) -> None:
+        super().__init__(name, add_help_option=False)
+        self._program = program
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Leaves all of them to the program."""
+        ctx.args = args
+        return args
+
+    def invoke(self, ctx: click.Context) -> None:
+        """Does not return."""
+        os.execv(self._program, [self._program, *ctx.args])
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]}, epilog="Example: cit init && cit run")
@@ -121,7 +154,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs a verb. The exit status says what came of it (see the README)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     start = 2 if arguments[:1] == ["-C"] else 0
-    verb = next((one for one in arguments[start:] if not one.startswith("-")), "")
+    verb = next((one for one in arguments[start:] if not one.startswith("-")), "")[:80]
     if odd := next(
         (one for one in arguments if not one.isprintable() and one != one.encode(errors="ignore").decode()), ""
     ):
