@@ -8,7 +8,6 @@ from citgit.model.record import Advert, Decision, Request
 from citgit.programs.node.asked import Asked
 from citgit.rules.authority import may_request
 from citgit.wiring.homes import Home
-from citgit.wiring.judging import judge
 from citgit.wiring.serve_node import NodeMessage, Talk
 
 
@@ -47,6 +46,8 @@ def serve(asked: Asked, talk: Talk) -> None:
 
 
 def _said(asked: Asked, home: Home, ask: Ask) -> Said:
+    from citgit.wiring.judging import judge  # a whole worker's, which those who only ask do without
+
     def denied(policy: PolicyView, reader: str) -> str:
         allowed = may_request(policy.team, reader, ask.pool, ask.request)
         return "" if allowed else f"{reader} may not ask for {ask.request.job!r} in pool {ask.pool!r}"

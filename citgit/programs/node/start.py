@@ -5,7 +5,6 @@ from __future__ import annotations
 from citgit.errors import CitError
 from citgit.programs.node.asked import Asked, need
 from citgit.rules.reading import denied_node
-from citgit.wiring.node import wake
 from citgit.wiring.serve_node import NodeMessage, Talk
 
 
@@ -25,6 +24,8 @@ class Woken(NodeMessage, frozen=True, kw_only=True):
 
 def serve(asked: Asked, talk: Talk) -> None:
     """Wakes the worker of an agent whose policy knows the client. Raises Refused."""
+    from citgit.wiring.node import wake  # a whole worker's, which those who only ask do without
+
     wanted = talk.hear(Wanted)
     for home in asked.places():
         if home.name != wanted.agent:
