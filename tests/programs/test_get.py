@@ -51,5 +51,5 @@ def test_what_cannot_be_had_is_named(site: Site, tmp_path: Path) -> None:
     kept.unlink()
     said = site.cit("get", "make", "out/a.txt", "--to", str(to), status=2).err
     assert "not on this machine" in said
-    assert "scp -- " in said
+    assert "scp -r -- " in said
     assert not (to / "out" / "a.txt").exists()
