@@ -16,8 +16,12 @@ def control(state: State, actor: Actor, repository: Repository, build: Build, bo
     """Pushes one control record and returns the build as it is then.
 
     Raises:
-        Refused: the record would be void in the build's state, or turned out to be void.
+        Refused: the record would be void in the build's state, or turned out to be void; or the build is archived.
+        NotYet: nobody can tell yet whether it is.
     """
+    if (ended := repository.entry(build.pool, build.id)) is not None:
+        # a late copy of an old push may have brought its ref back: that one is only waiting to be deleted
+        build = ended
     kind = {
         Cancel: RecordType.CANCEL,
         Pause: RecordType.PAUSE,

@@ -259,7 +259,7 @@ class Worker:
             self._say("expired", ended, "waited too long")
 
     def _take_over(self, repository: Repository, build: Build, observed: Observed) -> None:
-        if build.ref in self.doubtful:
+        if build.ref in self.doubtful or repository.is_archived(build.pool, build.id):
             return
         spent = build.request is None or build.valid_claims >= build.request.max_attempts or bool(build.stopping)
         if spent:

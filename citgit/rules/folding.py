@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from citgit.model.build import Build
 from citgit.model.policy import PolicyChain
+from citgit.model.record import Result
 
 MOST_PARENTS = 500
 """Builds that one archive commit adds at most."""
@@ -13,12 +14,19 @@ _PER_SECOND = 50
 
 
 def is_disputed(build: Build, entry: Build, chain: PolicyChain) -> bool:
-    """Whether a build at its ref has another end than the archive's entry for it, and no restore explains that.
+    """Whether a build at its ref has another end than the archive's entry for it, and only a lie explains that.
 
-    On one ref there is only one end. After a restore another may have come about, and the entry is given back (its
-    records then cite policies of an older generation): it wins. Else whoever signed one of the two lied.
+    A late copy of an old push may bring an archived build's ref back, and what was under way to it (somebody's cancel,
+    the result of an earlier attempt) then ends it there once more: the entry wins. But nobody starts a claim of a build
+    that is archived, so a result of a claim that the entry lacks proves that whoever signed one of the two lied. Only
+    after a restore such a one may have come about, and the entry is given back (its records then cite policies of an
+    older generation): it wins too.
     """
     if not build.is_final or not entry.is_final or build.final == entry.final:
+        return False
+    end = next((one.link.record for one in build.entries if one.link.oid == build.final), None)
+    claims = {one.link.oid for one in entry.entries if not one.void}
+    if end is None or not isinstance(end.body, Result) or end.body.claim in claims:
         return False
     cited = [at for policy in entry.policies if (at := chain.index(policy)) is not None]
     return bool(cited) and chain.policies[max(cited)].generation == chain.tip.generation

@@ -12,7 +12,7 @@ from citgit.flows.builds import Repository
 from citgit.flows.poll import poll
 from citgit.interfaces import Oid
 from citgit.model.build import Build
-from citgit.model.record import Cause, CauseKind, Claim, Outcome, Promise, Result
+from citgit.model.record import Cause, CauseKind, Claim, Observed, Outcome, Promise, Result
 from citgit.rules.ids import promise_id
 
 REQUEST, CLAIM, END = 0, 1, -1
@@ -103,6 +103,31 @@ def test_two_ends_stay_until_somebody_decides(stage: Stage) -> None:
     repository = Repository(reader, poll(reader))
     assert [one.id for one in disputes(repository)] == [build]
     assert any("two ends" in one.fault for one in audit(repository) if one.ref == ref)
+
+
+def test_a_late_result_of_an_earlier_attempt_is_no_lie(stage: Stage) -> None:
+    """Copies of old pushes rebuild the ref up to the first claim, whose result was under way: the archive's end stands.
+
+    The same with a claim that the archive lacks is a lie: nobody starts one of a build that is archived.
+    """
+    build = stage.request()
+    ref = stage.refs.build("default", build)
+    root = stage.data(str(stage.tip(ref)))
+    first = stage.write(ref, Claim(attempt=1), LAB1)
+    observed = Observed(claim=first, beat="", unchanged_ms=200_000, polls=20)
+    second = stage.write(ref, Claim(attempt=2, takeover=observed), LAB2)
+    true = stage.write(ref, Result(claim=second, outcome=Outcome.PASSED), LAB2)
+    assert stage.fold() == [build]
+    stage.place(ref, root, stage.data(first))
+    stage.write(ref, Result(claim=first, outcome=Outcome.FAILED), LAB1)
+    assert stage.build(build).is_final
+    assert stage.fold() == []
+    assert stage.tip(ref) is None
+    assert stage.build(build).tip == true
+    stage.place(ref, root)
+    lie = stage.finish(build, by=LAB1, outcome=Outcome.FAILED)
+    assert stage.fold() == []
+    assert stage.tip(ref) == lie
 
 
 def test_a_server_lets_a_lie_be_put_right(stage: Stage) -> None:

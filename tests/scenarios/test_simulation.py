@@ -8,11 +8,19 @@ import sys
 
 import pytest
 
+from citgit.testing.simulation.check import Broken
 from citgit.testing.simulation.profile import PROFILES
 from citgit.testing.simulation.trace import Trace
 
 SHARES = {"mixed": 10, "late": 2, "twins": 2, "pipelines": 2, "revoke": 2, "restore": 2}
 """Portions of 25 histories per profile, 500 in all."""
+
+SEEDS = [
+    ("restore", 301402),  # two ends around a restore
+    ("restore", 301722),
+    ("restore", 300501),  # a claim of an archived build was started
+    ("pipelines", 300380),  # a cancel of what a late copy had brought back: the ref never went
+]
 
 
 @pytest.mark.parametrize(
@@ -30,12 +38,22 @@ def test_promises(profile: str, first: int) -> None:
     assert executed > 25
 
 
-@pytest.mark.parametrize(("profile", "seed"), [("restore", 301402), ("restore", 301722), ("restore", 300501)])
+@pytest.mark.parametrize(("profile", "seed"), SEEDS)
 def test_what_once_broke(profile: str, seed: int) -> None:
-    """Histories in which campaigns found a promise broken: two ends around a restore, claims of archived builds."""
+    """Histories in which campaigns found a promise broken, by the code as it was then: what each was, beside it."""
     trace = Trace(seed, PROFILES[profile])
     trace.run()
     trace.check()
+
+
+def test_what_never_rests_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All builds are final and archived, and yet the calm steps run out: somebody still asks."""
+    monkeypatch.setattr("citgit.testing.simulation.trace.CALM", 2_000)
+    trace = Trace(7, PROFILES["mixed"])
+    monkeypatch.setattr(trace, "_asking", lambda: ["hook"])
+    trace.run()
+    with pytest.raises(Broken, match=r"never came to rest.*'hook'"):
+        trace.check()
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -236,7 +236,8 @@ def admin(world: World, node: Node) -> Life:
                         world.switch()
                         push_back(state, poll(state))
                 elif world.wanted == "release":
-                    release(state, state.remote, actor, "simulated")
+                    if snapshot.policies.tip.hold:  # else it got through, and only the answer was lost
+                        release(state, state.remote, actor, "simulated")
                     world.wanted = ""
                 elif world.wanted == "revoke":
                     team = world.team(without=WORKERS[-1])

@@ -28,6 +28,7 @@ class Trace:
     skewed: bool = True
     same_ids: bool = False
     frozen: dict[str, int] = field(default_factory=dict)
+    rested: bool = False
 
     def __post_init__(self) -> None:
         self.world = World(self.seed, self.profile, self.skewed, self.same_ids)
@@ -70,7 +71,7 @@ class Trace:
         return plan
 
     def run(self) -> None:
-        """To the end, or until the steps of the calm are spent: `check` finds what is not final then."""
+        """To the end, or until the steps of the calm are spent: `check` tells of it then."""
         world = self.world
         world.host.faults.chances = self.profile.faults
         while self.steps < self.profile.chaos + CALM:
@@ -80,6 +81,7 @@ class Trace:
             self._step(calm)
             self.steps += 1
             if calm and self.steps % 20 == 0 and self._quiet() and not self._land(1):
+                self.rested = True
                 break
         for each in self.running.values():
             each.throw(greenlet.GreenletExit)
@@ -88,6 +90,7 @@ class Trace:
         """Asserts the promises; what it raises names the seed."""
         check = Check(self.world)
         check.all()
+        check.promise(self.rested, f"it never came to rest: {CALM} calm steps are spent; {self._unrest()}")
         return check
 
     def counts(self) -> dict[str, int]:
@@ -165,7 +168,22 @@ class Trace:
         return bool(due)
 
     def _quiet(self) -> bool:
-        refs = self.world.refs
-        busy = any(place.kind is Kind.BUILD for ref in self.world.host.refs if (place := refs.parse(ref)))
-        asking = [name for name in self.lives if name in ("ben-asks", "anna-asks", "hook", "door")]
-        return not busy and not self.world.wanted and self.world.idle.issuperset(asking)
+        return not self._left() and not self.world.wanted and not self._asking()
+
+    def _left(self) -> list[str]:
+        """The builds that still have a ref."""
+        places = [self.world.refs.parse(ref) for ref in self.world.host.refs]
+        return sorted(place.leaf for place in places if place and place.kind is Kind.BUILD)
+
+    def _asking(self) -> list[str]:
+        """Those who still have something to ask for."""
+        return [
+            name
+            for name in ("ben-asks", "anna-asks", "hook", "door")
+            if name in self.lives and name not in self.world.idle
+        ]
+
+    def _unrest(self) -> str:
+        """What keeps a trace from its end, in words."""
+        left, asking, world = self._left(), self._asking(), self.world
+        return f"refs of builds: {left}; who asks: {asking}; wanted: {world.wanted!r}; late: {len(world.host.delayed)}"
