@@ -60,11 +60,16 @@ def boot_id() -> str:
 
 
 def process_start(pid: int) -> str | None:
-    """What tells a process from a later one of the same number; None if there is none."""
+    """What tells a process from a later one of the same number; None if there is none, or it has ended.
+
+    One that has ended keeps its number until its parent asks for its status. Orphans have parents that may never
+    do: the first process of a container, or whoever else made itself their reaper.
+    """
     import psutil
 
     try:
-        return f"{psutil.Process(pid).create_time():.2f}"
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else f"{process.create_time():.2f}"
     except psutil.Error:
         return None
 

@@ -23,6 +23,11 @@ _LASTED = 60.0
 """Seconds after which a worker's end is no sign of trouble any more."""
 
 _LEAVE = 30.0
+"""Seconds that a supervisor has to start or to end in."""
+
+_GRACE = 15.0
+"""Seconds that a worker has to end in before it is killed: its builds go on, the next worker adopts them either way."""
+
 _LOG_BYTES = 10 << 20
 
 
@@ -41,9 +46,9 @@ class Supervisor:
     files: AgentFiles
     argv: Sequence[str]
     machine: Machine
+    grace: float = _GRACE
     ending: bool = False
     woken: bool = False
-    process: subprocess.Popen[bytes] | None = None
     ended: int = 0
     _write: int = field(default=-1)
 
@@ -58,6 +63,8 @@ class Supervisor:
         for number, act in ((signal.SIGTERM, self._end), (signal.SIGINT, self._end), (signal.SIGHUP, self._wake)):
             signal.signal(number, act)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        # the worker inherits it: a wake does not end one that is not ready for it yet
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         # only now: whoever reads it may send signals
         os.ftruncate(held, 0)
         os.pwrite(held, f"{os.getpid()} {self.machine.started(os.getpid())}\n".encode(), 0)
@@ -73,20 +80,31 @@ class Supervisor:
         with open(self.files.log, "ab") as log:
             try:
                 # no session of its own: what ends this group ends both; builds have sessions of their own
-                self.process = subprocess.Popen(list(self.argv), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                process = subprocess.Popen(list(self.argv), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
             except OSError as error:
                 log.write(f"cannot start the worker: {error}\n".encode())
                 return
-            status = None
-            while (status := self.process.poll()) is None:
-                _wait(read, 60.0)
+            told = False
+            while (status := process.poll()) is None and not self.ending:
                 if self.woken:
-                    self.woken = False
-                    self.process.send_signal(signal.SIGUSR1)
+                    self.woken, told = False, True
+                    process.send_signal(signal.SIGUSR1)
+                _wait(read, 60.0)
                 _turn(self.files.log)
-            self.process = None
+            if status is None:
+                self._leave(process)
             if not self.ending:
                 log.write(f"the worker ended with status {status}\n".encode())
+                # it may have looked before it was told to, as one does that has just been started
+                self.woken = self.woken or told
+
+    def _leave(self, process: subprocess.Popen[bytes]) -> None:
+        process.terminate()
+        try:
+            process.wait(self.grace)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
     def _pause(self, read: int, seconds: float) -> None:
         end = time.monotonic() + seconds
@@ -95,9 +113,8 @@ class Supervisor:
         self.woken = False
 
     def _end(self, number: int, frame: FrameType | None) -> None:
+        # no more than that: the worker may be about to be started
         self.ending = True
-        if self.process is not None and self.process.poll() is None:
-            self.process.terminate()
 
     def _wake(self, number: int, frame: FrameType | None) -> None:
         self.woken = True

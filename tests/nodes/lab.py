@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import pwd
@@ -20,6 +21,7 @@ import psutil
 import pytest
 from programs.site import Site, make_site
 from services import Sshd, real_sshd
+from world import until
 
 GIT = "citgit-git"
 PYTHON = "/usr/bin/python3"
@@ -69,6 +71,8 @@ class Lab:
         self.site.cit("agent", "install", self.host(node), "--name", agent, "--own", "--python", PYTHON, *options)
         self.publish(f"add-{agent}")
         self.node(node, "wake", agent)
+        # until then nobody there can say what can be built
+        until("the worker", lambda: "serving" in "".join(self.node(node, "state", agent)["says"]), 60)
 
     def ask(self, job: str, *options: str) -> str:
         """Asks for a build; its id."""
@@ -125,6 +129,14 @@ class Lab:
                 shutil.rmtree(self.home(node) / part, ignore_errors=True)
 
 
+@contextmanager
+def alone() -> Iterator[None]:
+    """The accounts are this machine's: no other process of the tests has a lab meanwhile."""
+    with open("/tmp/citgit-lab.lock", "w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
 def equip(sshd: Sshd, user: str, folder: Path) -> None:
     """Lets an account log in at the state's host, as a person's own configuration of ssh would."""
     home = Path(pwd.getpwnam(user).pw_dir)
@@ -142,7 +154,7 @@ def equip(sshd: Sshd, user: str, folder: Path) -> None:
 @contextmanager
 def lab(monkeypatch: pytest.MonkeyPatch, *nodes: str, jobs: str = JOBS, people: Sequence[str] = ()) -> Iterator[Lab]:
     """A lab with these nodes, cleared before and afterwards; the state is a repository of the account `citgit-git`."""
-    with real_sshd(GIT, *nodes, *people) as sshd, sshd.folder() as folder:
+    with alone(), real_sshd(GIT, *nodes, *people) as sshd, sshd.folder() as folder:
         monkeypatch.setenv("PATH", f"{sshd.program_folder()}:{os.environ['PATH']}")
         monkeypatch.delenv("GIT_SSH_COMMAND", raising=False)
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder / "run"))

@@ -29,6 +29,7 @@ def state(one: Lab) -> dict[str, Any]:
     return one.node(NODE, "state", "lab1")
 
 
+@pytest.mark.heavy
 def test_a_machine_becomes_a_node_and_is_upgraded_under_a_build(one: Lab) -> None:
     """Installed by ssh alone, registered on a branch; a build that runs outlives an upgrade, a crash and a logout."""
     said = one.site.cit(

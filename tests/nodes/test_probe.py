@@ -49,6 +49,7 @@ def one() -> Iterator[Lab]:
         yield made
 
 
+@pytest.mark.heavy
 def test_a_ranked_table_with_reasons(one: Lab) -> None:
     """The node that can is first; those that are away say why; what is lacking is named with what was found."""
     answers = one.site.cit("agent", "probe", "hello", "--json", "--seconds", "60").documents
@@ -60,6 +61,7 @@ def test_a_ranked_table_with_reasons(one: Lab) -> None:
     assert "lacks tool cit-no-such-tool >= 2 (found: missing)" in told
 
 
+@pytest.mark.heavy
 def test_the_jobs_own_program(one: Lab) -> None:
     """It says on the node whether the job can be built there, by its exit status and its first line."""
     (said, *_) = one.site.cit("agent", "probe", "picky", "--json", "--seconds", "60").documents
@@ -86,6 +88,7 @@ def test_a_build_starts_at_once_on_the_best_node(one: Lab) -> None:
     assert "gone did not answer" in why
 
 
+@pytest.mark.heavy
 def test_none_is_free(one: Lab) -> None:
     """Then it queues, with a word about each node, and is built when its turn comes."""
     first = one.ask("held")
