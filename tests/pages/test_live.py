@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import os
-import signal
 import stat
 import subprocess
 import sys
@@ -101,8 +100,12 @@ def serving(site: Site) -> Iterator[str]:
         try:
             yield process.stdout.readline().strip()
         finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(20)
+            process.terminate()  # not interrupted: who is started in the background may have to ignore that
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
 
 
 @contextmanager
