@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -26,9 +25,6 @@ from citgit.programs.reach import kept_here, reach
 from citgit.wiring.checkout import is_pushed, revision
 from citgit.wiring.clone import Clone, open_clone
 from citgit.wiring.known import Started, note_clone, note_started
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command("run", epilog="Example: cit run check --set level=9 --follow")

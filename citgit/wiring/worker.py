@@ -44,7 +44,7 @@ from citgit.model.team import Team
 from citgit.ssh.remote import ChannelRemote
 from citgit.stores.collect import collect
 from citgit.triggers.branch import BranchTrigger
-from citgit.wiring.clone import client_state, data_dir, mirror_folder, own_store, state_dir
+from citgit.wiring.clone import client_state, data_dir, mirror_folder, own_store, set_setting, setting, state_dir
 from citgit.wiring.hosts import mirrors
 from citgit.wiring.packing import Packing, matchers
 from citgit.wiring.toml import TomlConfigs
@@ -65,9 +65,12 @@ def node_state(
     """A client of the state repository at `url` whose objects and memory are below `home`, made if missing.
 
     `key` opens what private builds hide. `kept`: one that stays: a channel of its own pays, and its
-    memory is read once.
+    memory is read once. The root that a worker was told is noted, for `cit-serve` to trust no other one here.
     """
-    return client_state(own_store(home), url, Refs(root), pinned=pinned, key=key, kept=kept)
+    store = own_store(home)
+    if pinned and setting(store, "citgit.root") != pinned:
+        set_setting(store, "citgit.root", pinned)
+    return client_state(store, url, Refs(root), pinned=pinned, key=key, kept=kept)
 
 
 def branch_door(worker: Worker, home: Path) -> BranchTrigger:

@@ -1,4 +1,4 @@
-"""`cit run --here` on a machine that lacks what a job needs: said at once, nothing asked, nobody waits."""
+"""`cit run --here`: what the machine lacks is said at once, and what it builds is trusted as its checkout trusts."""
 
 from __future__ import annotations
 
@@ -42,3 +42,12 @@ def test_the_other_jobs_are_built(site: Site) -> None:
     assert "easy passed" in answer.out
     assert "left out, since this machine cannot build it: job 'hard' needs" in answer.err
     assert [one["job"] for one in site.cit("status", "--all", "--json").documents] == ["easy"]
+
+
+def test_what_reads_the_builds_trusts_the_same_root(site: Site, tmp_path: Path) -> None:
+    """The store that `cit-serve` reads beside the builds has the checkout's pinned root: it never takes the host's."""
+    site.cit("run", "easy", "--here")
+    (store,) = (tmp_path / "citgit").glob("workers/*/state.git")
+    pinned = site.git("config", "citgit.root")
+    assert pinned
+    assert site.git("--git-dir", str(store), "config", "citgit.root") == pinned
