@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import re
 import select
-import signal
-import subprocess
-import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 
 from citgit.errors import RemoteAway
+from citgit.ssh.child import NOISE, SSH_FAILED, Child, opening
 from citgit.ssh.frames import Decoder, Garbled
 from citgit.ssh.messages import (
     FROM_SERVER,
-    GREETING,
     VERSIONS,
     Answered,
     Changed,
@@ -34,12 +28,6 @@ from citgit.ssh.messages import (
     encode,
 )
 
-_CHUNK = 1 << 16
-_NOISE = 8192
-"""Bytes of a login's own words that may come before the greeting."""
-
-_SSH_FAILED = 255
-
 
 class Lost(RemoteAway):
     """The channel cannot be opened, or broke; `absent` if the host has no `cit-serve` that we could talk to."""
@@ -54,19 +42,10 @@ class Channel:
 
     def __init__(self, argv: Sequence[str], root: str, *, timeout: float) -> None:
         self._timeout = timeout
-        self._words = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the channel)
         try:
-            self._process = subprocess.Popen(
-                argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._words, start_new_session=True
-            )
+            self._child = Child(argv)
         except OSError as error:
-            self._words.close()
             raise Lost(f"cannot start {argv[0]!r}: {error.strerror}") from error
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._in, self._out = self._process.stdin.fileno(), self._process.stdout.fileno()
-        os.set_blocking(self._in, False)
-        os.set_blocking(self._out, False)
         self._decoder = Decoder()
         self._heard: deque[tuple[FromServer, bytes]] = deque()
         self._number = 0
@@ -79,7 +58,7 @@ class Channel:
 
     def fileno(self) -> int:
         """Readable when the host has something to tell."""
-        return self._out
+        return self._child.fileno()
 
     def call(self, message: Fetch | Push, body: bytes = b"") -> Iterator[tuple[FromServer, bytes]]:
         """Sends a message and gives what comes for it, the answer last. Raises Lost."""
@@ -106,7 +85,7 @@ class Channel:
 
     def drain(self) -> bool:
         """Whether the host told of a change since the last time; hears what has arrived. Raises Lost."""
-        while select.select([self._out], [], [], 0)[0]:
+        while select.select([self], [], [], 0)[0]:
             self._hear(self._read(time.monotonic()))
         if self._heard:
             raise Lost(f"the host ends the channel: {_reason(self._heard[0][0])}")
@@ -115,25 +94,13 @@ class Channel:
 
     def close(self) -> None:
         """Ends the channel; the host notices by itself."""
-        for stream in (self._process.stdin, self._process.stdout):
-            with contextlib.suppress(OSError):
-                if stream:
-                    stream.close()
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            # the whole session: a user's own command may be a shell's, with ssh below it
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, number)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(5)
-                break
-        self._words.close()
+        self._child.close()
 
     def _shake_hands(self, root: str) -> str:
         until = time.monotonic() + self._timeout
         heard = b""
-        pattern = re.compile(rb"(?:^|\n)" + GREETING.encode() + rb"((?: [0-9]{1,4}){1,20})\n")
-        while not (found := pattern.search(heard)):
-            if len(heard) > _NOISE:
+        while not (found := opening.search(heard)):
+            if len(heard) > NOISE:
                 raise Lost("the host says something else than 'cit-serve'", absent=True)
             heard += self._read(until, greeting=True)
         offered = {int(version) for version in found[1].split()}
@@ -162,34 +129,24 @@ class Channel:
             raise Lost(f"the host's words make no sense: {error.message}") from error
 
     def _read(self, until: float, *, greeting: bool = False) -> bytes:
-        if not select.select([self._out], [], [], max(0.0, until - time.monotonic()))[0]:
+        data = self._child.read(until)
+        if data is None:
             raise Lost(f"the host said nothing for {self._timeout:g} s")
-        data = os.read(self._out, _CHUNK)
         if not data:
             raise self._ended(greeting)
         return data
 
     def _write(self, data: bytes) -> None:
-        until = time.monotonic() + self._timeout
-        view = memoryview(data)
-        while view:
-            if not select.select([], [self._in], [], max(0.0, until - time.monotonic()))[1]:
-                raise Lost(f"the host took nothing for {self._timeout:g} s")
-            try:
-                view = view[os.write(self._in, view) :]
-            except OSError as error:
-                raise self._ended() from error
+        try:
+            taken = self._child.write(data, time.monotonic() + self._timeout)
+        except OSError as error:
+            raise self._ended() from error
+        if not taken:
+            raise Lost(f"the host took nothing for {self._timeout:g} s")
 
     def _ended(self, greeting: bool = False) -> Lost:
-        try:
-            status = self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            status = _SSH_FAILED
-        self._words.seek(0)
-        lines = [line.strip() for line in self._words.read(_NOISE).decode(errors="replace").split("\n") if line.strip()]
-        said = re.sub(r"[\x00-\x1f\x7f-\x9f]", "?", "; ".join(lines))[-300:]
-        # 255 is ssh's own: the host is away, or does not let us in; anything else is what became of the command
-        return Lost(f"the channel ended: {said or f'status {status}'}", absent=greeting and status != _SSH_FAILED)
+        status, said = self._child.last_words()
+        return Lost(f"the channel ended: {said}", absent=greeting and status != SSH_FAILED)
 
 
 def command_line(path: str) -> str:

@@ -251,7 +251,7 @@ def test_channels_of_dead_clients_end(hosted: Hosted) -> None:
     assert client.at(hosted.stage.refs.policy) == hosted.stage.repo
     channel = channel_of(client)._channel
     assert channel is not None
-    os.killpg(channel._process.pid, signal.SIGKILL)
+    os.killpg(channel._child.pid, signal.SIGKILL)
     until = time.monotonic() + 20
     while servers(hosted) and time.monotonic() < until:
         time.sleep(0.05)
