@@ -201,7 +201,8 @@ class Builders:
 
     def term(self, plan: Plan) -> None:
         """Asks everything of the builder's to end; a builder that cannot be reached is swept later."""
-        self._try(self._of(plan).address, "term")
+        if plan.builder in self.addresses:
+            self._try(plan.builder, "term")
 
     def leave(self, plan: Plan) -> None:
         """Ends everything of the builder's, and closes the room; nothing if that was done. Raises Errored."""
@@ -253,10 +254,13 @@ class Builders:
 
     def processes(self, plan: Plan) -> set[int]:
         """The builder's processes, as far as they show whose they are."""
-        found = set()
+        found: set[int] = set()
+        builder = self.found.get(plan.builder)
+        if builder is None:
+            return found  # the worker before this one had it; it cannot be asked now
         for name in os.listdir("/proc"):
             with contextlib.suppress(OSError):
-                if name.isdigit() and os.stat(f"/proc/{name}").st_uid == self.found[plan.builder].uid:
+                if name.isdigit() and os.stat(f"/proc/{name}").st_uid == builder.uid:
                     found.add(int(name))
         return found
 

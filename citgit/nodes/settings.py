@@ -48,7 +48,7 @@ def installed(config: Path) -> list[str]:
 def read_settings(path: Path) -> Settings:
     """The settings in a file. Raises NotFound, BadConfig."""
     try:
-        return msgspec.convert(tomli.loads(path.read_text()), Settings)
+        return msgspec.convert(tomli.loads(path.read_text(encoding="utf-8")), Settings)
     except FileNotFoundError:
         raise NotFound(f"no settings at {str(path)!r}", hint="'cit agent install' writes them") from None
     except (ValueError, msgspec.ValidationError) as error:
@@ -59,6 +59,8 @@ def write_settings(path: Path, settings: Settings) -> None:
     """Writes them, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     scratch = path.with_suffix(".new")
-    lines = [f"{key} = {json.dumps(value)}\n" for key, value in msgspec.to_builtins(settings).items()]
-    scratch.write_text(_HEAD + "".join(lines))
+    # JSON's strings are TOML's too, but for surrogates and DEL
+    values = {key: json.dumps(value, ensure_ascii=False) for key, value in msgspec.to_builtins(settings).items()}
+    lines = [f"{key} = {value}\n".replace("\x7f", "\\u007f") for key, value in values.items()]
+    scratch.write_text(_HEAD + "".join(lines), encoding="utf-8")
     scratch.replace(path)

@@ -74,6 +74,7 @@ def _program(given: str) -> str:
 
 def _write(path: Path, wanted: Sequence[str]) -> list[str]:
     """Puts the lines into the file, all or none; the other lines that name one of the keys."""
+    path = path.resolve()
     try:
         before = path.read_text().splitlines()
         mode = path.stat().st_mode & 0o777
@@ -82,7 +83,9 @@ def _write(path: Path, wanted: Sequence[str]) -> list[str]:
     kept = before
     if BEGIN in before:
         start = before.index(BEGIN)
-        end = before.index(END, start) if END in before[start:] else len(before) - 1
+        if END not in before[start:]:
+            raise UsageError(f"the mark {END!r} is missing in {str(path)!r}", hint="put it back where the lines end")
+        end = before.index(END, start)
         kept = [*before[:start], *before[end + 1 :]]
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)

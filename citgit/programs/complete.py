@@ -10,9 +10,15 @@ import click
 from click.shell_completion import CompletionItem
 
 from citgit.errors import CitError
+from citgit.model.pattern import pattern
 from citgit.model.team import Team
 
 MOST_BUILDS = 30
+
+_INERT = pattern(r"[A-Za-z0-9_][A-Za-z0-9_@%+=:,./-]*")
+"""What no shell takes for more than a word: bash puts an offer into the line as it is, and others name branches."""
+
+_UNPRINTABLE = pattern(r"[\x00-\x1f\x7f-\x9f]")
 
 Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
@@ -21,11 +27,16 @@ def _offer(look: Callable[[Path], Iterable[tuple[str, str]]]) -> Completer:
     """A completer that offers what `look` finds; whatever is wrong there, a person who types is not told."""
 
     def complete(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        place = Path(ctx.find_root().params.get("directory") or ".") / (ctx.params.get("directory") or ".")
         try:
-            found = list(look(Path(ctx.params.get("directory") or ".")))
+            found = list(look(place))
         except (CitError, OSError):
             return []
-        return [CompletionItem(value, help=about) for value, about in found if value.startswith(incomplete)]
+        return [
+            CompletionItem(value, help=_UNPRINTABLE.sub(" ", about))
+            for value, about in found
+            if value.startswith(incomplete) and _INERT.fullmatch(value)
+        ]
 
     return complete
 
@@ -43,8 +54,7 @@ def _builds(directory: Path) -> Iterator[tuple[str, str]]:
     newest = itertools.islice(sorted(repository.active(), key=lambda one: one.id, reverse=True), MOST_BUILDS)
     known = [build for build in newest if build.request]
     for name in dict.fromkeys(name for build in known for name in (build.request.job, title(build))):  # type: ignore[union-attr]
-        if " " not in name:
-            yield name, "its newest build"
+        yield name, "its newest build"
     for name, _ in _jobs(directory):
         yield name, "its newest build"
     for build in known:

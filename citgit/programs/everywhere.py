@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,8 +52,9 @@ def everywhere(count: int, *, everybody: bool) -> list[Place]:
     asked = [place for place in places.values() if place.clone]
     for place in asked:
         threading.Thread(target=_ask, args=(place, count, everybody), daemon=True).start()
+    end = time.monotonic() + PATIENCE_S
     for place in asked:
-        if not place.answered.wait(PATIENCE_S):
+        if not place.answered.wait(max(0.0, end - time.monotonic())):
             _remember(place, f"no answer within {PATIENCE_S:g} s", count, everybody)
     return list(places.values())
 
@@ -62,17 +64,18 @@ def _ask(place: Place, count: int, everybody: bool) -> None:
     try:
         found = Repository(place.clone.state, poll(place.clone.state))
         builds = newest(found, place.clone, count, everybody=everybody)
-    except CitError as error:
-        _remember(place, error.message, count, everybody)
+    except (CitError, OSError) as error:
+        _remember(place, str(error), count, everybody)
     else:
         place.builds = builds
-    place.answered.set()
+    finally:
+        place.answered.set()
 
 
 def _remember(place: Place, why: str, count: int, everybody: bool) -> None:
     """What is known without the host, read anew: whoever asks may be at it still."""
-    clone = open_clone(place.path)
     try:
+        clone = open_clone(place.path)
         found = Repository(clone.state, remembered(clone.state, clone.journal.entries()))
         place.builds = newest(found, clone, count, everybody=everybody)
         place.note = f"this is what is remembered: {why}"

@@ -16,6 +16,7 @@ from citgit.model.globs import matches
 from citgit.model.plan import Input
 from citgit.model.record import Artifact
 from citgit.model.units import rounded_size
+from citgit.programs import complete
 from citgit.programs.find import find_build, title
 from citgit.programs.log_place import scp_line, where
 from citgit.programs.reach import reach
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @click.command("get", epilog="Example: cit get check@main 'dist/*.tar.gz' --to downloads")
-@click.argument("build", default="")
+@click.argument("build", default="", shell_complete=complete.builds)
 @click.argument("pattern", nargs=-1)
 @click.option("-C", "directory", default=".", help="the checkout")
 @click.option("--to", "target", default=".", help="the directory to copy to; files keep their paths below it")
@@ -101,7 +102,7 @@ def _copy(clone: Clone, repository: Repository, build: Build, chosen: Sequence[A
             line = scp_line(repository.snapshot.policies.tip, build, f"artifacts/{chosen[0].path}", str(target))
             raise type(error)(
                 f"the artifacts are not on this machine: {error.message}",
-                hint=f"{error.hint}; with an account there: {line}",
+                hint=f"{error.hint}; with an account there: {line}" if line else error.hint,
             ) from None
 
 

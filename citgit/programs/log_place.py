@@ -15,6 +15,7 @@ from citgit.model.record import Progress
 from citgit.programs.wording import agent as holder
 from citgit.programs.wording import plain
 from citgit.wiring.clone import Clone
+from citgit.wiring.hosts import login_of
 from citgit.wiring.logs import LocalLog, LogSource
 
 _LOOK_S = 0.03
@@ -46,10 +47,11 @@ def scp_line(policy: PolicyView, build: Build, part: str, target: str) -> str:
     if not directory.startswith("/"):
         return ""
     agent = policy.team.agent.get(holder(build).partition(":")[2])
+    at = login_of(agent.host) if agent and agent.host else None
     # whose account it would be is for the reader to know
-    host, _, port = (agent.host if agent else "").rpartition("@")[2].partition(":")
-    far = shlex.quote(plain(f"{host or node}:{directory}/{part}"))
-    return " ".join(["scp", *(["-P", port] if port.isdigit() else []), "-r", "--", far, shlex.quote(target)])
+    host = at.host.rpartition("@")[2] if at else node
+    far = shlex.quote(plain(f"{f'[{host}]' if ':' in host else host}:{directory}/{part}"))
+    return " ".join(["scp", *(["-P", at.port] if at and at.port else []), "-r", "--", far, shlex.quote(target)])
 
 
 def local_log(build: Build) -> Path | None:

@@ -17,6 +17,7 @@ from citgit.programs.log_place import where
 from citgit.programs.reach import reach
 from citgit.programs.wording import plain
 from citgit.wiring.clone import open_clone
+from citgit.wiring.homes import is_own
 from citgit.wiring.nodes import Far, far, shell_line
 
 
@@ -24,7 +25,7 @@ from citgit.wiring.nodes import Far, far, shell_line
 @click.argument("build", default="", shell_complete=complete.builds)
 @click.option("-C", "directory", default=".", help="the checkout")
 def command(build: str, directory: str) -> None:
-    """Opens a shell in the workspace that BUILD left, with the variables that its command had.
+    """Opens a shell in the workspace that BUILD left, with the variables that citgit gave its command.
 
     On another machine you need an account of your own there: a key that may only read opens no shells.
     The workspace stays for the job's keep.days; what you change in it changes no record.
@@ -46,7 +47,8 @@ def _here(there: Far, build: Build) -> list[str]:
     """The command line if the attempt is on this machine and ours; empty if not."""
     log = Path(where(build).partition(":")[2] or "/nonexistent")
     home = log.parent.parent.parent
-    if not log.is_absolute() or not os.access(home / "worker.json", os.R_OK):
+    # a record names the path: what is there may be anybody's
+    if not log.is_absolute() or not is_own(home):
         return []
     program = shutil.which("cit-serve", path=f"{Path(sys.argv[0]).absolute().parent}:{os.environ.get('PATH', '')}")
     return [program, "--home", str(home), "shell", there.claim] if program else []

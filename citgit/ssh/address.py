@@ -25,6 +25,13 @@ class Address:
         """The end of an ssh command line, up to the command."""
         return (*(("-p", self.port) if self.port else ()), "--", self.host)
 
+    @property
+    def url(self) -> str:
+        """The login as a URL, ssh://[USER@]HOST[:PORT]; the colons of an IPv6 host are in brackets."""
+        user, at, name = self.host.rpartition("@")
+        name = f"[{name}]" if ":" in name else name
+        return f"ssh://{user}{at}{name}" + (f":{self.port}" if self.port else "")
+
 
 def ssh_address(url: str) -> Address | None:
     """The address in the forms ssh://[USER@]HOST[:PORT]/PATH and [USER@]HOST:PATH; None for any other."""

@@ -116,6 +116,10 @@ class Call:
             raise self._ended()
         return data
 
+    def kill(self) -> None:
+        """Ends it from another thread: whoever waits for it hears NodeAway, and closes it."""
+        self._child.kill()
+
     def close(self) -> None:
         """Ends it; the node notices by itself."""
         self._child.close()

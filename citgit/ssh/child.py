@@ -75,19 +75,23 @@ class Child:
         lines = (line.strip() for line in self._words.read(NOISE).decode(errors="replace").split("\n"))
         return status, printable("; ".join(filter(None, lines)))[-300:] or f"status {status}"
 
+    def kill(self, number: int = signal.SIGTERM) -> None:
+        """Ends it; who reads from it, in whatever thread, sees the end and closes it."""
+        # the whole session: a user's own command may be a shell's, with ssh below it
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, number)
+
     def close(self) -> None:
-        """Ends it; the other end notices by itself."""
+        """Ends it and closes its pipes; the other end notices by itself."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            self.kill(number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(5)
+                break
         for stream in (self._process.stdin, self._process.stdout):
             with contextlib.suppress(OSError):
                 if stream:
                     stream.close()
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            # the whole session: a user's own command may be a shell's, with ssh below it
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.pid, number)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(5)
-                break
         self._words.close()
 
 

@@ -107,14 +107,12 @@ class Asking(Generic[T]):
             return self._about(call, agent)
         finally:
             with self._lock:
-                mine = self._calls.pop(agent, None)
-            if mine is not None:
-                mine.close()
+                del self._calls[agent]
+            call.close()
 
     def _leave(self) -> None:
         """Ends what is still being asked, so that no ssh outlives the question."""
         with self._lock:
             self._over = True
-            calls, self._calls = list(self._calls.values()), {}
-        for call in calls:
-            threading.Thread(target=call.close, daemon=True).start()
+            for call in self._calls.values():
+                call.kill()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from citgit.errors import CitError, NotFound, NotYet
+from citgit.errors import CitError, NotFound, NotYet, Refused
 from citgit.flows.builds import Repository
 from citgit.flows.policies import fetch_policies
 from citgit.flows.poll import remembered
@@ -83,16 +83,22 @@ class Kept:
     attempt: Attempt
     build: Build
 
-    @property
-    def is_ours(self) -> bool:
-        """Whether this account's own worker made it."""
-        return owned(self.directory)
-
 
 def homes(paths: Sequence[Path] = ()) -> list[Home]:
-    """The homes at these paths; none given: those of all workers of this account."""
+    """The homes at these paths; none given: those of all workers of this account. Raises Refused: not this user's."""
+    for path in paths:
+        if not is_own(path):
+            raise Refused(f"{str(path)!r} is no worker's home of this user alone", hint="ask in the account of its own")
     chosen = list(paths) or sorted(path.parent for path in (state_dir() / "workers").glob("*/attempts"))
-    return [Home(path, about) for path in chosen if (about := described(path))]
+    return [Home(path, about) for path in chosen if is_own(path) and (about := described(path))]
+
+
+def is_own(home: Path) -> bool:
+    """Whether nobody else wrote what is there: git runs what the configuration of a repository names."""
+    try:
+        return all(owned(path) and not path.stat().st_mode & 0o022 for path in (home, home / "state.git"))
+    except OSError:
+        return False
 
 
 def attempts(home: Home) -> Iterator[tuple[Path, Attempt, bool]]:

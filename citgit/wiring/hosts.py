@@ -15,7 +15,15 @@ from citgit.interfaces import Objects, Oid, Pushed, Remote, Update
 if TYPE_CHECKING:
     from citgit.git.own import OwnSources
     from citgit.git.sources import Mirrors
+    from citgit.ssh.address import Address
     from citgit.ssh.connection import Connection
+
+
+def login_of(host: str) -> Address | None:
+    """The login that a `host` in team.toml means; None if it means none."""
+    from citgit.ssh.address import address_of
+
+    return address_of(host)
 
 
 class Ways:
@@ -43,15 +51,14 @@ class Ways:
     def to_node(self, host: str, key: Path | None) -> Connection | None:
         """The connection to a node, `host` as in team.toml, with a person's key; None if it is no host of ssh."""
         from citgit.git.reach import reach
-        from citgit.ssh.address import login_address, ssh_address
+        from citgit.ssh.address import ssh_address
         from citgit.ssh.connection import Chosen, Connection
 
         # git knows addresses of repositories alone; what the user set for a host counts for them and for us
-        login = login_address(host.removeprefix("ssh://").rstrip("/"))
+        login = login_of(host)
         if login is None:
             return None
-        name = f"{login.host}:{login.port}" if login.port else login.host
-        found = reach(self._git_dir, f"ssh://{name}/node")
+        found = reach(self._git_dir, f"{login.url}/node")
         address = ssh_address(found.url)
         chosen = Chosen(found.command, found.program)
         return Connection(address, chosen, key=key, hurry=True) if address else None

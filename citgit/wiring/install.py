@@ -216,9 +216,9 @@ class Installed:
 
 
 def host_text(host: str) -> str:
-    """The login as team.toml has it: as a URL where there is a port, which HOST:PATH could be mistaken for."""
+    """The login as team.toml has it: as a URL where it has colons, which HOST:PATH could be mistaken for."""
     address = address_of(host)
-    return f"ssh://{address.host}:{address.port}" if address and address.port else host
+    return address.url if address and (address.port or ":" in address.host) else host
 
 
 def by_name(host: str) -> str:

@@ -11,14 +11,13 @@ from citgit.errors import CitError
 from citgit.executors.choice import choose
 from citgit.git.sources import Mirrors
 from citgit.machine import cpus
-from citgit.model.names import HERE
 from citgit.model.record import Advert, Decision, Request
 from citgit.model.request import TIP
 from citgit.model.settings import Settings
 from citgit.nodes.settings import read_settings
-from citgit.rules.authority import alias_of, may_claim, runs_as_owner
+from citgit.rules.authority import alias_of, is_account_of, may_claim, runs_as_owner
 from citgit.rules.placement import decide, tool_name
-from citgit.wiring.clone import data_dir
+from citgit.wiring.clone import data_dir, mirror_folder
 from citgit.wiring.homes import Home
 from citgit.wiring.hosts import mirrors
 from citgit.wiring.node import files_of
@@ -48,17 +47,17 @@ def judge(home: Home, pool: str, request: Request, owner: str) -> Judged:
     team = home.repository.snapshot.policies.tip.team
     agent = team.agent.get(home.name)
     settings = _settings(home.name)
+    actor = f"agent:{home.name}"
     # what its owner has built in their own account is their own
-    own = settings.own or runs_as_owner(request)
+    own = settings.own or (runs_as_owner(request) and is_account_of(team, actor, owner))
     slots = settings.slots or (agent.slots if agent else 1)
     free = max(0, slots - len(unfinished(home.path)))
     walls = executors([data_dir(), home.path])
     tools = sorted({tool_name(tool) for tool in request.definition.requires.tools})
     offer = advert(home.path, walls, "", slots, agent.labels if agent else (), tools)
     found = decide(request.definition, offer, agent=home.name, on=request.on, free=free)
-    actor = f"agent:{home.name}"
-    owned = agent is not None and (
-        pool == HERE or may_claim(team, actor, pool, owner, alias_of(request), as_owner=runs_as_owner(request))
+    owned = agent is not None and may_claim(
+        team, actor, pool, owner, alias_of(request), as_owner=runs_as_owner(request)
     )
     found.append(
         Decision(check=f"pool {pool}", ok=owned, found=", ".join(agent.pools) if agent else "not in the policy")
@@ -66,13 +65,14 @@ def judge(home: Home, pool: str, request: Request, owner: str) -> Judged:
     if short := drained(home.path) or ("drained by the policy" if agent and agent.drain else ""):
         found.append(Decision(check="takes builds", ok=False, found=short))
     found += _walls(partial(choose, walls, request.definition.place.executor, own=own))
-    sources = mirrors(home.path / "mirrors", home.path / "state.git")
+    sources = mirrors(mirror_folder(home.path), home.path / "state.git")
     warm = [_source(sources, home.about.source, request, at) for at in range(len(request.sources))]
     found += [one for one, _ in warm]
     if request.definition.requires.can_build and all(one.ok for one in found):
         trials = Trials(
-            home.path, home.about.source, sources, walls, lambda known, name, own: choose(known, name, own=own)
-        )
+            home.path, home.about.source, sources, walls, lambda known, name, own: choose(known, name, own=own),
+            walled=bool(settings.builders),
+        )  # fmt: skip
         found += trials.ask(request, own=own)
     load = os.getloadavg()[0] / max(1, cpus())
     return Judged(found, offer, free, slots, round(load, 2), all(here for _, here in warm))

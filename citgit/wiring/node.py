@@ -84,14 +84,19 @@ def setup(agent: str, given: dict[str, Any]) -> dict[str, Any]:
         settings = msgspec.convert(known | given | {"agent": agent}, Settings)
     except msgspec.ValidationError as error:
         raise UsageError(f"not the settings of a worker: {error}", hint="'cit agent install' sends them") from error
+    if known.get("root") and settings.root not in ("", known["root"]):
+        raise Refused(
+            f"agent {agent!r} of this account serves another project, {known['url']!r}",
+            hint="give this one another name: --name",
+        )
     key = data_dir() / "keys" / settings.agent
     public, made = ensure_key(key, settings.agent)
     home = worker_home(settings.url, f"agent:{settings.agent}")
     store = own_store(home)
-    known = setting(store, "citgit.root")
-    if settings.root and known and known != settings.root:
+    pinned = setting(store, "citgit.root")
+    if settings.root and pinned and pinned != settings.root:
         raise Refused(
-            f"the state at {settings.url!r} had another root policy when this node first saw it ({known[:12]})",
+            f"the state at {settings.url!r} had another root policy when this node first saw it ({pinned[:12]})",
             hint=f"if that is as it should be, remove {str(home)!r} on the node and install again",
         )
     if settings.root:

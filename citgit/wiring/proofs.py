@@ -12,11 +12,10 @@ from pathlib import Path
 from citgit.errors import CitError, Refused
 from citgit.git.contents import Digest
 from citgit.git.own import OwnSources
-from citgit.git.program import run
 from citgit.model.record import Request
 from citgit.ssh.reading import Challenge, Proof
 from citgit.ssh.talk import Talk
-from citgit.wiring.clone import Clone, mirror_folder, state_dir
+from citgit.wiring.clone import Clone, mirror_folder
 from citgit.wiring.homes import Kept
 from citgit.wiring.hosts import mirrors
 
@@ -24,12 +23,11 @@ BELIEVED_S = 3600.0
 """For how long a proof holds for further reads of the same revision by the same person."""
 
 _ANSWER_S = 900.0
-_LS_REMOTE_S = 20.0
 
 
 def need_proof(talk: Talk, kept: Kept, reader: str) -> None:
     """Has a reader prove that they have the code of an attempt, unless they did lately. Raises Refused, Gone."""
-    mark = _mark(kept.home.path / "proofs", reader, _sources(kept))
+    mark = _mark(kept.home.path / "proofs", reader, kept)
     if _is_fresh(mark):
         return
     nonce = secrets.token_bytes(32)
@@ -42,19 +40,6 @@ def need_proof(talk: Talk, kept: Kept, reader: str) -> None:
     if not hmac.compare_digest(wanted, answer.digest):
         raise Refused("access denied: what you have is not the code of this build", hint="git fetch, and try again")
     _touch(mark)
-
-
-def need_checkout(kept: Kept) -> None:
-    """Sees that this account itself may read the sources of an attempt. Raises Refused."""
-    for url, commit in _sources(kept):
-        mark = _mark(state_dir() / "proofs", "account", [(url, "")])
-        if _is_fresh(mark):
-            continue
-        asked = run(["ls-remote", "--quiet", "--", url, "HEAD"], network=True, timeout=_LS_REMOTE_S)
-        if asked.status:
-            raise Refused(f"access denied: this account cannot read the source of commit {commit[:12]}",
-                          hint="it needs access to the code")  # fmt: skip
-        _touch(mark)
 
 
 def prove(clone: Clone, request: Request, claim: str, challenge: Challenge) -> Proof:
@@ -92,12 +77,12 @@ def _digest_here(kept: Kept, digest: Digest) -> str:
     return digest.end()
 
 
-def _sources(kept: Kept) -> list[tuple[str, str]]:
-    return [(one.url or kept.home.about.source, one.commit) for one in kept.attempt.request.sources]
-
-
-def _mark(folder: Path, who: str, what: list[tuple[str, str]]) -> Path:
-    return folder / hashlib.sha256(repr((who, what)).encode("utf-8", "surrogateescape")).hexdigest()
+def _mark(folder: Path, who: str, kept: Kept) -> Path:
+    """The file that says who proved lately to have what: all that a proof is made of, submodules too or not."""
+    request = kept.attempt.request
+    code = [(one.url or kept.home.about.source, one.commit, one.at) for one in request.sources]
+    proven = repr((who, code, request.definition.source.submodules))
+    return folder / hashlib.sha256(proven.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _is_fresh(mark: Path) -> bool:

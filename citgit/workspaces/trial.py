@@ -32,6 +32,8 @@ class Trials:
     sources: Sources
     executors: Mapping[str, Executor]
     choose: Callable[[Mapping[str, Executor], str, bool], str]
+    walled: bool = False
+    """Whether builds run as other users here: then no program of a checkout may run as this one."""
     said: dict[tuple[str, ...], tuple[float, Decision]] = field(default_factory=dict)
 
     def ask(self, request: Request, *, own: bool) -> list[Decision]:
@@ -39,6 +41,9 @@ class Trials:
         program = request.definition.requires.can_build
         if not program:
             return []
+        if self.walled:
+            why = "this node builds as other users, and runs no such program"
+            return [Decision(check=f"can_build {program}", ok=False, found=why)]
         try:
             request = at_tips(self.sources, self.url, request)
         except CitError as error:

@@ -100,7 +100,7 @@ class NodeWorkshop:
         self._plans: dict[Oid, Plan] = {}
         self._results: dict[Oid, Result] = {}
         self._reserve = reserve or Reserve(home)
-        self._trials = Trials(home, url, sources, executors, lambda *asked: tools.choose(*asked))
+        self._trials = Trials(home, url, sources, executors, lambda *asked: tools.choose(*asked), rooms is not None)
         self._running: dict[Oid, str] | None = None
         for part in ("attempts", "workspaces", "by-name"):
             (home / part).mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -215,8 +215,7 @@ class NodeWorkshop:
         return self._keep(directory, self._result(directory, attempt, plan, ended))
 
     def _go_on(self, directory: Path, attempt: Attempt) -> None:
-        """Starts the command of an attempt whose checkout was made aside."""
-        self._aside.ended.discard(attempt.claim)
+        """Starts the command of an attempt whose checkout was made aside; a full disk lets the next poll try again."""
         try:
             laid = kept(directory / _LAID, Laid)
             if laid is None:
@@ -224,6 +223,7 @@ class NodeWorkshop:
             self._launch(directory, attempt, self._plan(directory, attempt, laid))
         except CitError as error:
             self._fail(directory, attempt, error.message)
+        self._aside.ended.discard(attempt.claim)
 
     def stop(self, claim: Oid, why: str) -> None:
         """Makes an attempt end."""

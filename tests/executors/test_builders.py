@@ -15,6 +15,7 @@ from services import Sshd
 
 from citgit.errors import UsageError
 from citgit.executors.builders import Builders
+from citgit.model.plan import Plan
 
 pytestmark = pytest.mark.privileged
 CIT = """\
@@ -123,6 +124,17 @@ def test_a_builder_that_is_no_wall_is_refused(node: Node, tmp_path: Path, monkey
     for addresses in (("-oProxyCommand=x@h",), ("b1",), ("b1@",), (login, login)):
         with pytest.raises(UsageError):
             Builders(addresses, tmp_path / "b", tmp_path / "a", [], tmp_path)
+
+
+def test_a_builder_that_went_away_ends_no_worker(tmp_path: Path) -> None:
+    """An attempt that another worker started, by a builder that this one was not told of or cannot reach."""
+    made = Builders((), tmp_path / "b", tmp_path / "a", [], tmp_path)
+    plan = Plan(
+        build="", claim="c" * 40, directory=str(tmp_path), workspace=str(tmp_path), command=("true",),
+        cwd=str(tmp_path), env={}, seconds=1, output=1, executor="process", network=True, builder="gone@localhost",
+    )  # fmt: skip
+    assert made.processes(plan) == set()
+    made.term(plan)
 
 
 @pytest.mark.heavy

@@ -72,6 +72,14 @@ def test_a_real_shell_completes(site: Site, shell: str) -> None:
     assert offered(site, shell, ["run", "--pool", "d"]) == {"default"}
 
 
+def test_no_name_becomes_a_command(site: Site) -> None:
+    """Branches are named by whoever pushes; bash puts what is offered into the line as it is."""
+    for name in ("z;id>x", "z$(id)", "z`id`", "z&id", "z|id", "z'x", 'z"x', "z~", "z!x", "z(x", "z\\x", "z#x"):
+        subprocess.run(["git", "update-ref", f"refs/heads/{name}", "HEAD"], cwd=site.top, capture_output=True)
+    site.git("branch", "z-fine")
+    assert offered(site, "bash", ["run", "--ref", "z"]) == {"z-fine"}
+
+
 def test_nothing_is_offered_outside_of_a_repository(site: Site, tmp_path: Path) -> None:
     """And nothing is said either."""
     elsewhere = Site(tmp_path, site.bare, site.capsys)

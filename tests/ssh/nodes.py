@@ -29,6 +29,7 @@ JOBS = """\
 command = ["sh", "-c", "echo hello; echo oops >&2; mkdir -p out/bin; seq 100000 >out/a.txt; echo prog >out/bin/run"]
 keep.artifacts = ["out/**"]
 place.executor = "process"
+env.set = { LEFT = "behind" }
 
 [job.drip]
 command = ["sh", "-c", "i=0; until [ -e FOLDER/stop ]; do i=$((i+1)); echo $i; sleep 0.1; done; echo end"]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from nodes import Node, build, node
 
+from citgit.model.job import Job, Requires, Where
+from citgit.model.request import Cause, CauseKind, Config, PinnedSource, Request
+from citgit.programs.node.probe import Ask, Said
 from citgit.programs.node.stats import End, Used
 
 __all__ = ["build", "node"]
@@ -42,6 +46,27 @@ def test_a_key_that_is_not_theirs_any_more(node: Node, build: str) -> None:
     """A binding that names a key holds for as long as that key is in force."""
     with node.call(node.key("cat", "--key SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"), "stats") as call:
         call.hear(End)
+
+
+def test_a_probe_runs_nothing_that_no_record_could_ask_for(node: Node, build: str) -> None:
+    """A question is no record: neither a promise nor a pool of one's own lets a key have a program run there."""
+    commit = node.site.git("rev-parse", "HEAD").strip()
+    job = Job(
+        command=("true",),
+        place=Where(executor="process", as_="requester"),
+        requires=Requires(can_build="ci/x"),
+    )
+    asked = Request(
+        job="make", branch="main", config=Config(branch="main", commit=commit), definition=job,
+        sources=(PinnedSource(ref="refs/heads/main", commit=commit),), cause=Cause(kind=CauseKind.PERSON),
+    )  # fmt: skip
+    promised = msgspec.structs.replace(asked, cause=Cause(kind=CauseKind.PROMISE, build=build))
+    for person, pool, request in (("cat", "default", promised), ("ben", "here", asked), ("cat", "default", asked)):
+        with node.call(node.key(person), "probe") as call:
+            call.say(Ask(agents=("lab1",), pool=pool, request=request))
+            (decision,) = call.hear(Said).decisions
+            assert (decision.check, decision.ok) == ("policy", False), decision
+            call.hear(End)
 
 
 def test_words_of_a_login(node: Node, build: str) -> None:

@@ -176,7 +176,7 @@ def test_a_node_that_is_away(node: Node, build: str) -> None:
 
 
 def test_a_shell_in_the_workspace(node: Node, build: str) -> None:
-    """A bound key opens none; an account's own key does, with the build's variables, where cit-serve is installed."""
+    """A bound key opens none; an account's own key does, with citgit's variables and none of the job's."""
     ben = node.reader("ben")
     assert "this key opens no shells" in ben.cit("shell", build, status=3).err
     account = Path(pwd.getpwnam(ACCOUNT).pw_dir)
@@ -193,7 +193,7 @@ def test_a_shell_in_the_workspace(node: Node, build: str) -> None:
     usual = ben.use(node.sshd.command.replace(str(node.sshd.key.parent), str(ben.home)).replace("user_key", "own"))
     try:
         shell = ben.start("shell", build, stdin=subprocess.PIPE)
-        out, err = shell.communicate("pwd; echo $CIT_BUILD_ID$CIT_ATTEMPT; exit 7\n", timeout=120)
+        out, err = shell.communicate("pwd; echo $CIT_BUILD_ID$CIT_ATTEMPT$LEFT; exit 7\n", timeout=120)
         assert (shell.returncode, out.split()) == (7, [str(node.home / "workspaces" / build), build]), err
     finally:
         ben.use(usual)

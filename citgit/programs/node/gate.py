@@ -10,7 +10,7 @@ from citgit.programs.node.asked import Asked, need
 from citgit.rules.private import is_private
 from citgit.rules.reading import denied, needs_code
 from citgit.wiring.homes import Kept, find_kept
-from citgit.wiring.proofs import need_checkout, need_proof
+from citgit.wiring.proofs import need_proof
 from citgit.wiring.serve_node import Talk
 
 
@@ -31,11 +31,9 @@ def admitted(asked: Asked) -> Kept:
 def need_code(asked: Asked, talk: Talk, kept: Kept, artifact: str = "") -> None:
     """Sees that this client may check out the code of the attempt. Raises Refused.
 
-    In an account of their own its rights are theirs; else they prove that they have it.
+    In the account whose worker checked it out they have it already; else they prove that they do.
     """
     if asked.own:
-        if not kept.is_ours:
-            need_checkout(kept)
         return
     policy = kept.home.repository.snapshot.policies.tip
     if needs_code(policy, asked.reader, kept.build, kept.attempt.request, artifact):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from citgit.errors import CitError
+from citgit.model.names import HERE
 from citgit.model.policy import PolicyView
-from citgit.model.record import Advert, Decision, Request
+from citgit.model.record import Advert, CauseKind, Decision, Request
 from citgit.programs.node.asked import Asked
 from citgit.rules.authority import may_request
 from citgit.wiring.homes import Home
@@ -49,7 +50,9 @@ def _said(asked: Asked, home: Home, ask: Ask) -> Said:
     from citgit.wiring.judging import judge  # a whole worker's, which those who only ask do without
 
     def denied(policy: PolicyView, reader: str) -> str:
-        allowed = may_request(policy.team, reader, ask.pool, ask.request)
+        # what rests on a promise, or is built where it was asked for, is checked elsewhere and asks no node
+        asks_a_pool = ask.pool != HERE and ask.request.cause.kind is CauseKind.PERSON
+        allowed = asks_a_pool and may_request(policy.team, reader, ask.pool, ask.request)
         return "" if allowed else f"{reader} may not ask for {ask.request.job!r} in pool {ask.pool!r}"
 
     try:
