@@ -12,6 +12,7 @@ from citgit.config.faults import found_text, meant, unknown
 from citgit.config.lines import Path
 from citgit.config.templates import fields, variable
 from citgit.model.job import CitToml, Job, Parameter, ParameterType
+from citgit.model.names import plain_parts
 
 Found = Iterator[tuple[Path, str]]
 """Pairs of a key's path and what is wrong there."""
@@ -122,7 +123,7 @@ def _source_faults(job: Job, sources: set[str]) -> Found:
             yield (*path, "ref"), text
         at = also.at.rstrip("/")
         if text := wellformed.path_fault(also.at) or (
-            'found "."; allowed: a folder of its own' if "." in at.split("/") else ""
+            "" if plain_parts(at) else f"found {found_text(also.at)}; allowed: a folder of its own"
         ):
             yield (*path, "at"), text
         elif clash := [other for other in seen if f"{at}/".startswith(f"{other}/") or f"{other}/".startswith(f"{at}/")]:

@@ -25,7 +25,7 @@ from citgit.flows.state import Actor, State
 from citgit.flows.writing import Draft, draft
 from citgit.interfaces import Configs, Oid, Sources, Update
 from citgit.model.build import Build
-from citgit.model.job import OnFailure
+from citgit.model.job import CitToml, Job, OnFailure
 from citgit.model.record import Advert, Claim, Decision, Observed, Outcome, Request, Skipped
 from citgit.model.request import TIP
 from citgit.model.team import Pool
@@ -88,13 +88,6 @@ def fetchable(sources: Sources, configs: Configs, url: str, request: Request) ->
     Raises:
         NotYet: a revision cannot be fetched yet. Refused, RemoteAway, BadConfig.
     """
-    for source in request.sources:
-        if source.commit != TIP:
-            sources.fetch(source.url or url, source.commit, source.ref)
-        elif not alias_of(request) or source.repo == "self":
-            raise Refused(f"source {source.repo!r} is not pinned, and that is for aliases alone")
-        elif source.ref.removeprefix("refs/heads/") not in sources.heads(source.url or url):
-            raise NotYet(f"source {source.repo!r} has no branch {source.ref.removeprefix('refs/heads/')!r}")
     sources.fetch(url, request.config.commit, f"refs/heads/{request.config.branch}")
     config = configs.read(sources.files(url, request.config.commit, CONFIG_PATHS))
     pool = request.definition.place.pool
@@ -104,8 +97,32 @@ def fetchable(sources: Sources, configs: Configs, url: str, request: Request) ->
             continue
         place = msgspec.structs.replace(one.job.place, pool=pool)
         if job_digest(msgspec.structs.replace(one.job, place=place)) == wanted:
-            return
-    raise Refused(f"job {request.job!r} in the request is not the one at commit {request.config.commit[:12]}")
+            _same_sources(config, one.job, request)
+            break
+    else:
+        raise Refused(f"job {request.job!r} in the request is not the one at commit {request.config.commit[:12]}")
+    for source in request.sources:
+        if source.commit != TIP:
+            sources.fetch(source.url or url, source.commit, source.ref)
+        elif not alias_of(request) or source.repo == "self":
+            raise Refused(f"source {source.repo!r} is not pinned, and that is for aliases alone")
+        elif source.ref.removeprefix("refs/heads/") not in sources.heads(source.url or url):
+            raise NotYet(f"source {source.repo!r} has no branch {source.ref.removeprefix('refs/heads/')!r}")
+
+
+def _same_sources(config: CitToml, job: Job, request: Request) -> None:
+    """Checks that what is checked out, and where, is what the job names. Raises Refused."""
+    named = [
+        (job.source.repo, job.source.ref, "."),
+        *((one.repo, one.ref, one.at.rstrip("/")) for one in job.source.also),
+    ]
+    if len(named) != len(request.sources):
+        raise Refused(f"the request has {len(request.sources)} sources, job {request.job!r} {len(named)}")
+    for (repo, ref, at), pinned in zip(named, request.sources, strict=True):
+        url = "" if repo == "self" else config.source[repo].url
+        fits = (pinned.repo, pinned.at, pinned.url) == (repo, at, url)
+        if not fits or (ref and pinned.ref != f"refs/heads/{ref}"):
+            raise Refused(f"the request checks out something else than job {request.job!r} names at {at!r}")
 
 
 def on_their_branches(sources: Sources, url: str, request: Request, pool: Pool | None) -> None:

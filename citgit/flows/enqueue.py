@@ -284,7 +284,7 @@ def _placed(job: Job, pool: str) -> Job:
 def _pin(sources: Sources, config: CitToml, job: Job, change: Change) -> tuple[PinnedSource, ...]:
     wanted = [
         (job.source.repo, job.source.ref, "."),
-        *((also.repo, also.ref, also.at) for also in job.source.also),
+        *((also.repo, also.ref, also.at.rstrip("/")) for also in job.source.also),
     ]
     pinned = []
     for repo, ref, at in wanted:

@@ -23,6 +23,12 @@ _MONTH = pattern(r"[0-9]{4}-(0[1-9]|1[0-2])")
 _UUID = pattern(r"[0-9a-f]{8}-[0-9a-f]{4}-[78][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _OID = pattern(r"[0-9a-f]{40}")
 
+_LONGEST_PATH = 4096
+_LONGEST_PART = 255
+
+# Git's own files, as disks that fold case or shorten names spell them too.
+_RESERVED = frozenset({".git", "git~1"})
+
 
 def is_name(text: str) -> bool:
     """Whether `text` is one path component of PROTOCOL §1 that git accepts in a ref too."""
@@ -51,6 +57,23 @@ def is_oid(text: str) -> bool:
 def is_build_id(text: str) -> bool:
     """Whether `text` is a UUID of version 7 or 8 in its canonical lower-case form."""
     return _UUID.fullmatch(text) is not None
+
+
+def plain_parts(path: str) -> list[str]:
+    """The names in a relative path that may be written to; none if it is no plain one, or leads to git's own files."""
+    parts = path.split("/")
+    fits = path.isprintable() and len(path) <= _LONGEST_PATH and all(is_plain_name(part) for part in parts)
+    return parts if fits else []
+
+
+def is_plain_name(part: str) -> bool:
+    """Whether it is one name of a file or a folder, and none with a meaning of its own."""
+    try:
+        length = len(part.encode())
+    except UnicodeEncodeError:
+        return False
+    folded = part.casefold().rstrip(". ")
+    return 0 < length <= _LONGEST_PART and "/" not in part and "\0" not in part and folded not in _RESERVED | {""}
 
 
 def is_month(text: str) -> bool:

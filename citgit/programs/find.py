@@ -103,8 +103,8 @@ def of_commit(repository: Repository, clone: Clone, text: str) -> list[Build]:
 def passes_of(repository: Repository, clone: Clone, text: str, jobs: Sequence[str]) -> list[Build]:
     """The builds of a commit that may vouch for it: the newest of each of these jobs and its cells.
 
-    Built for a pool, so that an agent signed the result, and by the config of the commit itself: anybody may ask for
-    a job of another branch's config, which does what it likes.
+    Built for a pool, so that an agent signed the result, by the config of the commit itself and with its own
+    parameters: anybody may ask for a job of another branch's config, which does what it likes.
     """
     commit = _commit(clone, text)
 
@@ -112,7 +112,11 @@ def passes_of(repository: Repository, clone: Clone, text: str, jobs: Sequence[st
         request = build.request
         return (
             request is not None and request.job in jobs and build.pool != HERE and not build.revoked
-            and request.config.commit == request.sources[0].commit
+            and request.config.commit == request.sources[0].commit and request.sources[0].repo == "self"
+            and all(
+                request.parameters.get(name, one.default) == one.default
+                for name, one in request.definition.parameters.items()
+            )
         )  # fmt: skip
 
     return _newest_of_commit(repository, list(repository.active()), commit, counts) if commit else []

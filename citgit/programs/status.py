@@ -56,6 +56,8 @@ def command(
     """
     if since and not is_month(since):
         raise UsageError(f"not a month: {since!r}", hint="write it as 2026-01")
+    if require and (not build or merged or kept or follow or since):
+        raise UsageError("--require is about one commit alone", hint="cit status HEAD --require check")
     if (merged or kept) and (build or follow or since or (merged and kept)):
         raise UsageError("--everywhere and --started list, and take no BUILD, --follow or --since", hint="leave it out")
     if kept:
@@ -119,14 +121,23 @@ def _everywhere(count: int, everybody: bool, as_json: bool) -> None:
 
 def _gate(clone: Clone, commit: str, require: tuple[str, ...], *, as_json: bool) -> int:
     """Whether these jobs passed at the commit, in a way that a gate may believe; the exit status."""
-    if not commit:
-        raise UsageError("--require needs a commit", hint="cit status HEAD --require check")
     passes = passes_of(reach(clone), clone, commit, require)
     _print(clone, passes, as_json)
-    missing = [job for job in require if all(one.request is None or one.request.job != job for one in passes)]
+    missing = _not_there(clone, commit, require, passes) if passes else list(require)
     for job in missing:
         click.echo(f"no agent was asked for {plain(job)!r} at {plain(commit)}", err=True)
     return 75 if missing and worst(passes) == 0 else worst(passes)
+
+
+def _not_there(clone: Clone, commit: str, require: Sequence[str], passes: Sequence[Build]) -> list[str]:
+    """The jobs, and cells of their matrices, that the commit's own config has and no build is of."""
+    from citgit.wiring.checkout import config_files
+    from citgit.wiring.configs import read_cit, resolve
+
+    there = [(one.request.job, one.request.cell) for one in passes if one.request]
+    config = read_cit(config_files(clone.top, commit))
+    cells = [(job, one.cell) for job in require for one in resolve(config, job, parameters={})]
+    return [" ".join([job, *map("=".join, cell.items())]) for job, cell in cells if (job, cell) not in there]
 
 
 def worst(listed: list[Build]) -> int:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from citgit.errors import BadRecord
-from citgit.model.names import is_build_id, is_name, is_oid
-from citgit.model.record import Payload, Promise, RecordType, Request
+from citgit.model.names import is_build_id, is_name, is_oid, plain_parts
+from citgit.model.record import CauseKind, Payload, Promise, RecordType, Request
 
 
 class Spec(NamedTuple):
@@ -59,8 +59,7 @@ def request_faults(request: Request) -> Iterator[str]:
     yield from name_fault("job", request.job)
     yield from line_fault("branch", request.branch, 255)
     yield from oid_fault("config.commit", request.config.commit)
-    if not request.sources:
-        yield "sources: empty"
+    yield from _source_faults([source.at for source in request.sources])
     for source in request.sources:
         yield from oid_fault("sources.commit", source.commit)
     if not 1 <= request.max_attempts <= 100:
@@ -72,7 +71,23 @@ def request_faults(request: Request) -> Iterator[str]:
     if not -1000 <= request.priority <= 1000:
         yield "priority: not in -1000..1000"
     yield from line_fault("cause.message", request.cause.message)
+    if request.cause.kind is CauseKind.PROMISE:
+        yield from build_fault("cause.build", request.cause.build)
     yield from promise_faults(request.promises)
+
+
+def _source_faults(places: Sequence[str]) -> Iterator[str]:
+    """What is wrong with where sources are checked out: a name of somebody else's becomes a path there."""
+    if not places:
+        yield "sources: empty"
+    for index, at in enumerate(places):
+        if index == 0:
+            if at != ".":
+                yield f"sources.at: the first is the workspace itself, not {at[:60]!a}"
+        elif not plain_parts(at):
+            yield f"sources.at: not a path below the workspace: {at[:60]!a}"
+        elif any(f"{at}/".startswith(f"{one}/") or f"{one}/".startswith(f"{at}/") for one in places[1:index]):
+            yield f"sources.at: in the way of another source: {at[:60]!a}"
 
 
 def promise_faults(promises: tuple[Promise, ...]) -> Iterator[str]:

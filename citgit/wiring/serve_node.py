@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from citgit.errors import NotFound
+from citgit.model.names import is_plain_name, plain_parts
 from citgit.ssh.frames import BODY_LIMIT
 from citgit.ssh.frames import Garbled as Garbled
 from citgit.ssh.grammar import NodeCommand as NodeCommand
@@ -27,7 +28,7 @@ from citgit.ssh.reading import PieceOf as PieceOf
 from citgit.ssh.talk import NodeMessage as NodeMessage
 from citgit.ssh.talk import Talk as Talk
 from citgit.ssh.talk import sorry as sorry
-from citgit.workspaces.below import folder, is_plain_name, open_file, plain_parts
+from citgit.workspaces.below import folder, open_file
 
 MOST_BYTES = BODY_LIMIT
 """Bytes in the body of one message."""

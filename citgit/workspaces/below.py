@@ -7,33 +7,12 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+
+from citgit.errors import Errored
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_LONGEST = 4096
-_LONGEST_NAME = 255
-
-# Git's own files, as disks that fold case or shorten names spell them too.
-_RESERVED = frozenset({".git", "git~1"})
-
-
-def plain_parts(path: str) -> list[str]:
-    """The names in a relative path that may be written to; none if it is no plain one, or leads to git's own files."""
-    pure = PurePosixPath(path)
-    if path != str(pure) or not pure.parts or pure.is_absolute() or not path.isprintable() or len(path) > _LONGEST:
-        return []
-    return list(pure.parts) if all(is_plain_name(part) for part in pure.parts) else []
-
-
-def is_plain_name(part: str) -> bool:
-    """Whether it is one name of a file or a folder, and none with a meaning of its own."""
-    try:
-        length = len(part.encode())
-    except UnicodeEncodeError:
-        return False
-    folded = part.casefold().rstrip(". ")
-    return 0 < length <= _LONGEST_NAME and "/" not in part and "\0" not in part and folded not in _RESERVED | {""}
 
 
 @contextmanager
@@ -68,3 +47,13 @@ def _enter(handle: int, name: str, make: bool) -> int:
             raise
         os.mkdir(name, 0o755, dir_fd=handle)
         return os.open(name, _FOLDER, dir_fd=handle)
+
+
+def inside(top: Path, path: str) -> Path:
+    """Where a relative path leads below `top`, or `top` for ".". Raises Errored if a link there leads out of it."""
+    if path == ".":
+        return top
+    target = top / path
+    if target.is_symlink() or not target.parent.resolve().is_relative_to(top.resolve()):
+        raise Errored(f"a link leads {path!r} out of the workspace")
+    return target

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from citgit.errors import Errored, NotFound
-from citgit.model.names import is_oid
+from citgit.model.names import is_oid, plain_parts
 from citgit.model.plan import Input
-from citgit.workspaces.below import plain_parts
 from citgit.workspaces.landing import landing
 
 _BLOCK = 1 << 20

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from citgit.errors import NodeFull, Refused
+from citgit.model.names import plain_parts
 from citgit.model.plan import Input
-from citgit.workspaces.below import folder, plain_parts
+from citgit.workspaces.below import folder
 
 _BLOCK = 1 << 20
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})

@@ -37,6 +37,7 @@ from citgit.model.record import (
 from citgit.rules.authority import runs_as_owner
 from citgit.rules.build_key import build_key
 from citgit.workspaces.aside import Aside
+from citgit.workspaces.below import inside
 from citgit.workspaces.ends import below, is_long, size
 from citgit.workspaces.ends import outcome as outcome_of
 from citgit.workspaces.inputs import bring, find
@@ -293,13 +294,12 @@ class NodeWorkshop:
         request = attempt.request
         # refused before anything is written
         self._tools.choose(self._executors, request.definition.place.executor, attempt.own)
-        workspace = self._workspace(attempt)
-        if workspace.exists():
+        if (workspace := self._workspace(attempt)).exists():
             # left by an attempt that died before its command began: nothing of it is to be trusted
             shutil.rmtree(workspace)
         needs: list[Path] = []
         for source in request.sources:
-            target = workspace if source.at == "." else workspace / source.at
+            target = inside(workspace, source.at)
             url = source.url or self._url
             self._sources.fetch(url, source.commit, source.ref)
             needs += self._sources.checkout(url, source.commit, target, submodules=request.definition.source.submodules)

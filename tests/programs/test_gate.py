@@ -17,6 +17,10 @@ CIT = """\
 command = ["grep", "-q", "good", "state.txt"]
 [job.docs]
 command = ["true"]
+[job.many]
+command = ["sh", "-c", "test $CIT_CELL_CC = gcc || test $CIT_PARAM_TESTS = none"]
+matrix.cc = ["clang", "gcc"]
+parameters.tests = { default = "all" }
 """
 
 
@@ -90,3 +94,21 @@ def test_the_status_of_a_commit_is_that_of_all_its_jobs(site: Site) -> None:
     assert site.cit("status", "HEAD").status == 0
     site.cit("run", "docs", "--pool", "default")
     assert site.cit("status", "HEAD", status=75).status == 75
+
+
+def test_a_gate_wants_all_of_a_job(site: Site) -> None:
+    """Each cell of its matrix, with no parameters but its own; and looks at one commit alone."""
+    site.git("push", "-q", "--no-verify", "origin", "HEAD:review")
+    gate = ("status", "HEAD", "--require", "many")
+    site.cit("run", "many", "--pool", "default", "--set", "tests=none")
+    work(site)
+    assert "no agent was asked for 'many' at HEAD" in site.cit(*gate, status=75).err
+    site.cit("run", "many", "--pool", "default")
+    work(site)
+    assert site.cit(*gate, status=1).out.count("many@main") == 2
+    site.cit("run", "many", "--pool", "default", "--set", "tests=none")
+    work(site)
+    assert site.cit(*gate, status=1).out.count("many@main") == 2, "what somebody chose hides nothing"
+    for options in (("-f",), ("--everywhere",), ("--started",), ("--since", "2026-01")):
+        assert "about one commit alone" in site.cit(*gate, *options, status=2).err
+    assert "about one commit alone" in site.cit("status", "--require", "many", status=2).err
