@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from citgit.errors import Bug, NotFound, NotYet, Refused, RemoteAway
 from citgit.flows.answers import Asking, Judged
 from citgit.flows.chains import read_chain
+from citgit.flows.compare import ask
 from citgit.flows.folders import archived_tip, listed, tip_in, tips_back
 from citgit.flows.policies import every_pool
-from citgit.flows.poll import ask
 from citgit.flows.state import Snapshot, State
 from citgit.interfaces import Oid
 from citgit.model.build import Build, Entry

@@ -13,8 +13,8 @@ from citgit.flows.archive import disputes
 from citgit.flows.audit import every
 from citgit.flows.builds import Repository
 from citgit.flows.chains import read_chain
+from citgit.flows.compare import compare
 from citgit.flows.layout import archive_commits, archive_fault
-from citgit.flows.poll import compare
 from citgit.flows.state import State
 from citgit.interfaces import Oid
 from citgit.model.build import Build, Link

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 
 from citgit.errors import NotFound, Refused
 from citgit.flows.chains import read_link
+from citgit.flows.compare import grew
 from citgit.flows.folders import listed, tip_in
 from citgit.flows.policies import read_policies
-from citgit.flows.poll import grew, poll
+from citgit.flows.poll import poll
 from citgit.flows.publishing import Next, Submitted, refuse_stranger, seal_of, submit
 from citgit.flows.state import Actor, Snapshot, State
 from citgit.flows.writing import complain

@@ -11,6 +11,7 @@ from citgit.errors import CitError, RemoteAway
 from citgit.flows import poll as looks
 from citgit.flows.audit import audit, every, unjudged
 from citgit.flows.builds import Repository
+from citgit.flows.compare import ask_all
 from citgit.flows.enqueue import Change, Wish, enqueue_person, need_pool
 from citgit.flows.state import Snapshot
 from citgit.flows.writing import complain, push, remember, resend
@@ -56,7 +57,7 @@ class Ci:
             yield from sorted(repository.active(), key=lambda one: one.id, reverse=True)
             return
         snapshot = repository.snapshot
-        whole = snapshot if snapshot.away else looks.ask_all(self._clone.state, snapshot)
+        whole = snapshot if snapshot.away else ask_all(self._clone.state, snapshot)
         yield from every(Repository(self._clone.state, whole))
 
     def show(self, build: str = "") -> Build:
@@ -92,7 +93,7 @@ class Ci:
         """
         repository = self._look()
         if archives and not repository.snapshot.away:
-            repository = Repository(self._clone.state, looks.ask_all(self._clone.state, repository.snapshot))
+            repository = Repository(self._clone.state, ask_all(self._clone.state, repository.snapshot))
         found = [Fault("", alarm) for alarm in repository.snapshot.alarms]
         for build in every(repository) if archives else repository.active():
             found += [Fault(build.ref, build.broken)] if build.broken else []

@@ -11,7 +11,7 @@ import click
 
 from citgit.errors import CitError, NotFound, RemoteAway, UsageError
 from citgit.flows.builds import Repository
-from citgit.flows.poll import ask_all
+from citgit.flows.compare import ask_all
 from citgit.model.build import Build
 from citgit.model.policy import PolicyView
 from citgit.programs.diff import facts

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from citgit.flows.builds import Repository
-from citgit.flows.poll import ask
+from citgit.flows.compare import ask
 from citgit.model.units import rounded_size
 from citgit.programs.find import builds
 from citgit.programs.reach import reach

@@ -11,7 +11,7 @@ import click
 
 from citgit.errors import UsageError
 from citgit.flows.builds import Repository
-from citgit.flows.poll import ask
+from citgit.flows.compare import ask
 from citgit.model.build import Build
 from citgit.model.names import is_month
 from citgit.programs import complete

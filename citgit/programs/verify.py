@@ -10,7 +10,7 @@ import click
 
 from citgit.flows.audit import Found, audit, every, unjudged
 from citgit.flows.builds import Repository
-from citgit.flows.poll import ask_all
+from citgit.flows.compare import ask_all
 from citgit.flows.restore import doubts
 from citgit.model.build import Build, Entry
 from citgit.programs import complete

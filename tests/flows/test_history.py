@@ -10,9 +10,10 @@ import pytest
 from citgit.flows.archive import archive
 from citgit.flows.audit import every
 from citgit.flows.builds import Repository
+from citgit.flows.compare import ask, ask_all
 from citgit.flows.control import control
 from citgit.flows.history import Search
-from citgit.flows.poll import ask, ask_all, poll
+from citgit.flows.poll import poll
 from citgit.flows.publishing import publish
 from citgit.flows.reap import Watches, watch
 from citgit.flows.state import Actor, State

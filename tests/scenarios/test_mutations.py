@@ -52,7 +52,8 @@ MUTANTS = [
         "the memory of tips",
         (
             Patch(
-                "citgit/flows/poll.py", "known = {ref: tip for ref, tip in memory.items() if ref.startswith(prefixes)}",
+                "citgit/flows/compare.py",
+                "known = {ref: tip for ref, tip in memory.items() if ref.startswith(prefixes)}",
                 "known: dict[str, Oid] = {}",
             ),
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from citgit.flows.builds import Repository
-from citgit.flows.poll import compare
+from citgit.flows.compare import compare
 from citgit.flows.state import Snapshot, State
 from citgit.model.build import Build
 from citgit.model.record import Result
