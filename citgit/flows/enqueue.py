@@ -158,10 +158,15 @@ def enqueue_again(state: State, actor: Actor, snapshot: Snapshot, old: Build) ->
         renamed[promise.id] = promise_id(build, index)
         cause = msgspec.structs.replace(request.cause, build=build, index=index)
         upstream = {label: renamed.get(one, one) for label, one in request.upstream.items()}
-        request = msgspec.structs.replace(request, cause=cause, upstream=upstream, retry_of=promise.id)
+        request = msgspec.structs.replace(_unplaced(request), cause=cause, upstream=upstream, retry_of=promise.id)
         promised.append(Promise(id=renamed[promise.id], pool=promise.pool, request=request))
-    root = msgspec.structs.replace(old.request, cause=Cause(), retry_of=old.id, promises=tuple(promised))
+    root = msgspec.structs.replace(_unplaced(old.request), cause=Cause(), retry_of=old.id, promises=tuple(promised))
     return first(state, actor, snapshot, root, old.pool, build)
+
+
+def _unplaced(request: Request) -> Request:
+    """Without what the nodes said at that time."""
+    return msgspec.structs.replace(request, prefer="", probed=())
 
 
 def first(state: State, actor: Actor, snapshot: Snapshot, request: Request, pool: str, build: str) -> Draft:

@@ -43,7 +43,7 @@ def name(kind: str, text: str) -> str:
     """
     if not is_name(text):
         raise BadName(
-            f"not a {kind} name: {text[:80]!a}",
+            f"not a name for {'an' if kind[0] in 'aeiou' else 'a'} {kind}: {text[:80]!a}",
             hint="use lower case letters, digits, '.', '_' and '-', at most 63, not ending in '.lock'",
         )
     return text

@@ -25,7 +25,10 @@ END = "# citgit: end"
 _PLAIN = re.compile(r"[A-Za-z0-9/._+@-]+")
 
 
-@click.command("keys", epilog="Example: cit agent keys --into ~/.ssh/authorized_keys")
+@click.command(
+    "keys", short_help="print who may read on a node, as authorized_keys has it",
+    epilog="Example: cit agent keys --into ~/.ssh/authorized_keys",
+)  # fmt: skip
 @click.option("-C", "directory", default=".", help="a checkout")
 @click.option("--serve", "program", default="", help="where cit-serve is on the node; default: as here")
 @click.option("--home", "homes", multiple=True, help="a worker's files; default: of all workers of the account")
@@ -75,24 +78,33 @@ def _program(given: str) -> str:
 def _write(path: Path, wanted: Sequence[str]) -> list[str]:
     """Puts the lines into the file, all or none; the other lines that name one of the keys."""
     path = path.resolve()
-    try:
-        before = path.read_text().splitlines()
-        mode = path.stat().st_mode & 0o777
-    except FileNotFoundError:
-        before, mode = [], 0o600
-    kept = before
-    if BEGIN in before:
-        start = before.index(BEGIN)
-        if END not in before[start:]:
-            raise UsageError(f"the mark {END!r} is missing in {str(path)!r}", hint="put it back where the lines end")
-        end = before.index(END, start)
-        kept = [*before[:start], *before[end + 1 :]]
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with open(handle, "w") as file:
-        file.write("\n".join([*kept, BEGIN, *wanted, END]) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.replace(path)
+    try:
+        before = path.read_text().splitlines() if path.exists() else []
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
+        kept = _others(path, before)
+        handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        try:
+            with open(handle, "w") as file:
+                file.write("\n".join([*kept, BEGIN, *wanted, END]) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            scratch.replace(path)
+        except BaseException:
+            scratch.unlink(missing_ok=True)
+            raise
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise UsageError(f"cannot write {str(path)!r}: {why}", hint="name another file: --into FILE") from error
     given = {line.split()[-2] for line in wanted}
     return [line for line in kept if given & set(line.split())]
+
+
+def _others(path: Path, lines: list[str]) -> list[str]:
+    """The lines that are not between the marks. Raises UsageError if one mark is missing."""
+    if BEGIN not in lines:
+        return lines
+    start = lines.index(BEGIN)
+    if END not in lines[start:]:
+        raise UsageError(f"the mark {END!r} is missing in {str(path)!r}", hint="put it back where the lines end")
+    return [*lines[:start], *lines[lines.index(END, start) + 1 :]]

@@ -150,6 +150,15 @@ def report(program: str, error: CitError) -> int:
     return error.status
 
 
+def _typed(arguments: Sequence[str]) -> str:
+    """The verb that was typed, with the one below it: "cit agent probe"."""
+    words = [one for one in arguments if not one.startswith("-")]
+    verb = words[0][:80] if words else ""
+    group = cit.get_command(click.Context(cit, resilient_parsing=True), verb)
+    below = next((one for one in words[1:] if one in group.commands), "") if isinstance(group, click.Group) else ""
+    return " ".join(part for part in ("cit", verb, below) if part)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a verb. The exit status says what came of it (see the README)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -164,7 +173,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         done = cit.main(args=arguments, prog_name="cit", standalone_mode=False)
         return done if isinstance(done, int) else 0
     except CitError as error:
-        return report(f"cit {verb}".strip(), error)
+        return report(_typed(arguments[start:]), error)
     except click.exceptions.Exit as leave:
         return leave.exit_code
     except click.ClickException as error:

@@ -3,38 +3,56 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import click
-import msgspec
 
+from citgit.errors import NotFound
 from citgit.model.record import Request
 from citgit.model.team import Team
 from citgit.programs.node.probe import Ask, End, Said
 from citgit.programs.node.start import Wanted, Woken
-from citgit.rules.ranking import Answer, ranked
+from citgit.rules.ranking import Answer, question, ranked
 from citgit.wiring.asking import SECONDS, Asking, Call, Way
 
 
-def hosts(team: Team, pool: str, only: Sequence[str] = ()) -> dict[str, str]:
+def hosts(team: Team, pool: str) -> dict[str, str]:
     """Where the agents of a pool are, those that may take something and that the policy gives a host."""
     return {
         name: agent.host
         for name, agent in sorted(team.agent.items())
-        if pool in agent.pools and agent.host and not agent.drain and (not only or name in only)
+        if pool in agent.pools and agent.host and not agent.drain
     }
 
 
+def need_hosts(team: Team, pool: str) -> None:
+    """Raises NotFound if no agent of the pool can be asked anything."""
+    known = {name: agent for name, agent in sorted(team.agent.items()) if pool in agent.pools}
+    if not known:
+        raise NotFound(f"no agent is registered for pool {pool!r}", hint="cit agent install [USER@]HOST")
+    if all(agent.drain for agent in known.values()):
+        raise NotFound(
+            f"all agents of pool {pool!r} are drained by the policy: {', '.join(known)}",
+            hint="let one build again: cit agent drain AGENT --off --policy",
+        )
+    if not hosts(team, pool):
+        raise NotFound(
+            f"no agent of pool {pool!r} can be asked: none has a 'host' in team.toml",
+            hint="cit agent install [USER@]HOST",
+        )
+
+
 def probe(
-    team: Team, pool: str, request: Request, owner: str, way: Way, *, only: Sequence[str] = (), hurry: bool = False,
-    seconds: float = 0,
+    team: Team, pool: str, request: Request, owner: str, way: Way, *, enough: int = 0, seconds: float = 0,
     tell: Callable[[int, int], None] = lambda done, of: None,
 ) -> list[Answer]:  # fmt: skip
-    """What every node says, the best first; in a `hurry` those that are slower than a good one are not waited for."""
-    asked = hosts(team, pool, only)
-    # what a node needs to judge by; what it promises is of no use there
-    plain = msgspec.structs.replace(request, promises=())
-    ask = Ask(agents=tuple(asked), pool=pool, request=plain, owner=owner)
+    """What every node says to a request, the best first.
+
+    With `enough`, once so many slots are free for it, nodes that are slower are not waited for.
+    """
+    asked = hosts(team, pool)
+    ask = Ask(agents=tuple(asked), pool=pool, request=question(request), owner=owner)
+    slots = 0
 
     def about(call: Call, agent: str) -> Said:
         call.say(ask)
@@ -45,10 +63,12 @@ def probe(
             raise ValueError(f"no worker of {agent} is there")
         return answer
 
-    def enough(said: Said) -> bool:
-        return hurry and all(one.ok for one in said.decisions)
+    def suffices(said: Said) -> bool:
+        nonlocal slots
+        slots += said.free if all(one.ok for one in said.decisions) else 0
+        return 0 < enough <= slots
 
-    found = Asking("probe", way, about).all(asked, seconds=seconds or SECONDS, enough=enough, tell=tell)
+    found = Asking("probe", way, about).all(asked, seconds=seconds or SECONDS, enough=suffices, tell=tell)
     answers = []
     for agent, (said, took) in found.items():
         if isinstance(said, str):

@@ -18,25 +18,19 @@ from citgit.flows.state import Snapshot
 from citgit.flows.writing import Draft, complain, drafted, push, remember
 from citgit.interfaces import Answer, Pushed
 from citgit.model.names import HERE, Kind
-from citgit.model.record import Config, Request
+from citgit.model.record import Request
 from citgit.programs import complete
 from citgit.programs.direct import Starting
 from citgit.programs.reach import kept_here, reach
-from citgit.wiring.checkout import is_pushed, revision
+from citgit.programs.wanted import Wanted, says_what
+from citgit.wiring.checkout import is_pushed
 from citgit.wiring.clone import Clone, open_clone
 from citgit.wiring.known import Started, note_clone, note_started
 
 
 @click.command("run", epilog="Example: cit run check --set level=9 --follow")
 @click.argument("job", nargs=-1, shell_complete=complete.jobs)
-@click.option("-C", "directory", default=".", help="the checkout")
-@click.option("--ref", default="HEAD", shell_complete=complete.refs, help="what to build: a branch or a commit")
-@click.option(
-    "--config-ref", default="", metavar="BRANCH", shell_complete=complete.refs,
-    help="where the jobs come from; default: what is built",
-)  # fmt: skip
-@click.option("--set", "values", multiple=True, metavar="K=V", help="a parameter")
-@click.option("--pool", default="", shell_complete=complete.pools, help="the queue to ask in")
+@says_what
 @click.option("--on", default="", metavar="AGENT", shell_complete=complete.agents, help="only this agent")
 @click.option("--here", is_flag=True, help="build on this machine")
 @click.option("--probe/--no-probe", default=True, help="ask the nodes first, and start on the best free one")
@@ -46,9 +40,8 @@ from citgit.wiring.known import Started, note_clone, note_started
 @click.option("--json", "as_json", is_flag=True, help="one JSON document per event")
 @click.pass_context
 def command(
-    ctx: click.Context, job: tuple[str, ...], directory: str, ref: str, config_ref: str, values: tuple[str, ...],
-    pool: str, on: str, here: bool, probe: bool, follow: bool | None, readers: tuple[str, ...], message: str,
-    as_json: bool,
+    ctx: click.Context, job: tuple[str, ...], directory: str, wanted: Wanted, on: str, here: bool, probe: bool,
+    follow: bool | None, readers: tuple[str, ...], message: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Asks for a build of HEAD, or of --ref; without JOB for all jobs of its cit.toml.
 
@@ -56,47 +49,35 @@ def command(
     --follow it is that of the build, as 'cit status BUILD' has it. With --here it is built without the host, too: the
     signed request, claim and result are kept, and pushed by the next cit command that reaches it.
     """
-    if here and (pool or on):
+    if here and (wanted.pool or on):
         raise UsageError("--here does not go with --pool or --on", hint="leave one of them out")
     clone = open_clone(Path(directory))
     actor = clone.actor()
     snapshot = reach(clone).snapshot
-    commit, branch = revision(clone.git_dir, ref)
-    config = revision(clone.git_dir, config_ref) if config_ref else None
-    change = Change(
-        url=str(clone.repository), branch=branch, commit=commit,
-        config=Config(branch=config[1], commit=config[0]) if config else None,
-    )  # fmt: skip
-    if not here and not pool and not on and not snapshot.away:
+    change = wanted.change(clone)
+    if not here and not wanted.pool and not on and not snapshot.away:
         here = _offer(clone, snapshot, change, job)
-    if pool:
-        need_pool(snapshot, pool)
+    if wanted.pool:
+        need_pool(snapshot, wanted.pool)
     if on and on not in snapshot.policies.tip.team.agent:
         known = ", ".join(sorted(snapshot.policies.tip.team.agent)) or "none"
         raise NotFound(f"no agent {on!r} in the policy", hint=f"known agents: {known}")
     wish = Wish(
-        jobs=job, parameters=parameters(values), pool=HERE if here else pool, on=on, message=message, readers=readers,
+        jobs=job, parameters=wanted.parameters(), pool=HERE if here else wanted.pool, on=on, message=message,
+        readers=readers,
     )  # fmt: skip
-    wanted = planned(clone.state, snapshot, clone.doors, change, wish)
+    builds = planned(clone.state, snapshot, clone.doors, change, wish)
     starting = Starting(clone, snapshot.policies.tip.team, on) if not here and not snapshot.away else None
-    drafts = [
-        first(
-            clone.state,
-            actor,
-            snapshot,
-            starting.placed(request, queue) if starting and probe else request,
-            queue,
-            build,
-        )
-        for request, queue, build in wanted
-    ]
+    if starting and probe:
+        builds = starting.placed(builds)
+    drafts = [first(clone.state, actor, snapshot, request, pool, build) for request, pool, build in builds]
     for draft in drafts:
         body = drafted(clone.state, draft)
         if isinstance(body, Request):
             for who in unreached(snapshot.policies.tip, body, draft.ref.split("/")[-2], actor.name):
                 click.echo(f"{who} has no key that private builds can be hidden for: 'age' in team.toml", err=True)
-    if not here and not is_pushed(clone.git_dir, commit):
-        click.echo(f"commit {commit[:12]} is not pushed yet: the build waits until it is", err=True)
+    if not here and not is_pushed(clone.git_dir, change.commit):
+        click.echo(f"commit {change.commit[:12]} is not pushed yet: the build waits until it is", err=True)
     ctx.exit(ask(clone, drafts, Out(as_json), here=here, follow=bool(follow), away=snapshot.away, starting=starting))
 
 
@@ -172,16 +153,6 @@ class Out:
             click.echo(text)
         else:
             click.echo(f"{kind:>9}  {build[-12:]}  {text}")
-
-
-def parameters(values: tuple[str, ...]) -> dict[str, str | int | bool]:
-    found: dict[str, str | int | bool] = {}
-    for value in values:
-        key, equals, text = value.partition("=")
-        if not equals:
-            raise UsageError(f"not a parameter: {value!r}", hint="write --set NAME=VALUE")
-        found[key] = text
-    return found
 
 
 def _offer(clone: Clone, snapshot: Snapshot, change: Change, jobs: Sequence[str]) -> bool:

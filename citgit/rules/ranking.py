@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from citgit.model.build import Build
+from citgit.model.job import Env
 from citgit.model.policy import PolicyView
 from citgit.model.record import Decision
-from citgit.model.request import Probed
+from citgit.model.request import Cause, Probed, Request
 from citgit.rules.authority import fallen
 
 MOST_TOLD = 16
@@ -57,6 +60,28 @@ def ranked(answers: Iterable[Answer]) -> list[Answer]:
         answers,
         key=lambda one: (not one.fits, not one.busy, bool(one.away), not one.warm, one.load, -one.free, one.agent),
     )
+
+
+def best(answers: Sequence[Answer], taken: Mapping[str, int]) -> str:
+    """The agent that one more build goes to, "" if none has a free slot for it.
+
+    `taken` counts the builds that were given away since the agents answered: those who got fewer come first.
+    """
+    free = [one for one in answers if one.fits and one.free > taken.get(one.agent, 0)]
+    return min(free, key=lambda one: taken.get(one.agent, 0)).agent if free else ""
+
+
+def question(request: Request) -> Request:
+    """What a node is asked about a request: without all that is no reason to refuse it.
+
+    Cells of a matrix that come to the same question are asked about once.
+    """
+    job = request.definition
+    return msgspec.structs.replace(
+        request, cause=Cause(), cell={}, upstream={}, promises=(),
+        parameters=request.parameters if job.requires.can_build else {},
+        definition=msgspec.structs.replace(job, command=(), env=Env(pass_=job.env.pass_, secrets=job.env.secrets)),
+    )  # fmt: skip
 
 
 def told(answers: Sequence[Answer]) -> tuple[Probed, ...]:

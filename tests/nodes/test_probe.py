@@ -7,6 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 from lab import JOBS, Lab, lab
+from msgspec.structs import replace
+
+from citgit.errors import NotFound
+from citgit.model.team import Agent, Team
+from citgit.programs.probing import need_hosts
 
 pytestmark = pytest.mark.privileged
 NODE = "citgit-node1"
@@ -19,6 +24,10 @@ command = ["true"]
 place.executor = "process"
 requires.can_build = "ci/can-build"
 parameters.answer = { default = "0" }
+[job.cells]
+command = ["true", "{matrix.cc}"]
+matrix.cc = ["clang", "gcc", "tcc"]
+place.executor = "process"
 [job.huge]
 command = ["true"]
 requires.memory = "900 TiB"
@@ -86,6 +95,35 @@ def test_a_build_starts_at_once_on_the_best_node(one: Lab) -> None:
     why = one.site.cit("why", build).out
     assert "asked 3 nodes; lab1 was the best" in why
     assert "gone did not answer" in why
+    again = one.site.cit("retry", build, "--json").documents[-1]["build"]
+    assert one.final(again)["request"].get("prefer", "") == "", "what the nodes said of the first was not asked again"
+    assert "nodes" not in one.site.cit("why", again).out
+
+
+@pytest.mark.heavy
+def test_cells_of_a_matrix(one: Lab) -> None:
+    """All cells are one question to each node; a node gets no more of them, and of other jobs, than it has slots."""
+    answers = one.site.cit("agent", "probe", "cells", "--json", "--seconds", "60").documents
+    assert [each["agent"] for each in answers] == ["lab1", "gone", "mute"]
+    assert {tuple(each["cells"]) for each in answers} == {("cc=clang", "cc=gcc", "cc=tcc")}
+    assert "cells cc=clang, cc=gcc, cc=tcc\n" in one.site.cit("agent", "probe", "cells", "--seconds", "60").out
+    asked = one.site.cit("run", "cells", "hello", "--json").documents
+    shown = [one.final(each["build"])["request"] for each in asked]
+    shown += [each["request"] for each in shown[0]["promises"]]
+    assert sorted(each.get("prefer", "") for each in shown) == ["", "", "", "lab1"]
+
+
+def test_all_are_drained() -> None:
+    """That is said of a pool whose agents are all drained by the policy, and only then."""
+    team = Agent(key="", pools=("default",), host="lab1")
+    drained = {"lab1": replace(team, drain=True), "lab2": replace(team, drain=True, host="")}
+    with pytest.raises(NotFound, match="all agents of pool 'default' are drained by the policy: lab1, lab2"):
+        need_hosts(Team(agent=drained), "default")
+    with pytest.raises(NotFound, match="can be asked: none has a 'host'"):
+        need_hosts(Team(agent={**drained, "lab3": replace(team, host="")}), "default")
+    with pytest.raises(NotFound, match="no agent is registered for pool 'other'"):
+        need_hosts(Team(agent=drained), "other")
+    need_hosts(Team(agent={**drained, "lab3": team}), "default")
 
 
 @pytest.mark.heavy

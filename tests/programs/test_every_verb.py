@@ -37,3 +37,9 @@ def test_help_has_an_example_and_programs_get_json(name: str, command: click.Com
     options = [one for one in command.params if isinstance(one, click.Option)]
     assert all(option.help for option in options), [option.name for option in options if not option.help]
     assert name in NO_JSON or "--json" in {text for option in options for text in option.opts}
+
+
+def test_verbs_below_another_have_a_line_in_its_list() -> None:
+    """Short enough to stand there whole."""
+    below = {name: command.short_help or "" for name, command in verbs() if " " in name}
+    assert {name: words for name, words in below.items() if not 0 < len(words) <= 60} == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from uuid import UUID
 
 import msgspec
@@ -12,9 +13,9 @@ from citgit.errors import Refused, UsageError
 from citgit.model.build import Build, Link
 from citgit.model.job import Job, Requires, Where
 from citgit.model.policy import Seal
-from citgit.model.record import Advert, CauseKind, Head, Payload, Policy, Record, Revoked
+from citgit.model.record import Advert, CauseKind, Decision, Head, Payload, Policy, Record, Revoked
 from citgit.model.team import Person, Role, Team, TeamLimits
-from citgit.rules import expand, ids, leases, ordering, placement, policies
+from citgit.rules import expand, ids, leases, ordering, placement, policies, ranking
 from citgit.testing.keys import fake_public_key
 
 
@@ -196,3 +197,33 @@ def _changed_version(link: Link, version: int) -> Link:
     body = msgspec.structs.replace(link.record.body, version=version)  # type: ignore[type-var]
     record = msgspec.structs.replace(link.record, body=body)
     return Link(oid=link.oid, sha256="", parents=link.parents, tree="", key=link.key, record=record)
+
+
+def test_builds_are_spread_over_free_slots() -> None:
+    """Whoever got fewer comes first, the better one among equals, and nobody gets more than it has free."""
+    no = (Decision(check="slot", ok=False, found="0 of 4 free"),)
+    answers = [
+        ranking.Answer(agent="lab1", host="", free=3), ranking.Answer(agent="lab2", host="", free=1),
+        ranking.Answer(agent="lab3", host="", free=4, decisions=no), ranking.Answer(agent="lab4", host="", away="gone"),
+    ]  # fmt: skip
+    taken: Counter[str] = Counter()
+    chosen = []
+    for _ in range(6):
+        chosen.append(ranking.best(answers, taken))
+        taken[chosen[-1]] += 1
+    assert chosen == ["lab1", "lab2", "lab1", "lab1", "", ""]
+
+
+def test_cells_that_need_the_same_are_one_question() -> None:
+    """What is run and its parameters tell cells apart only where the job's own program is asked about them."""
+    job = Job(command=("make", "gcc"), requires=Requires(tools=("make",)))
+    one = msgspec.structs.replace(request(), definition=job, cell={"cc": "gcc"}, parameters={"level": 1})
+    two = msgspec.structs.replace(
+        one, definition=msgspec.structs.replace(job, command=("make", "tcc")), cell={}, parameters={"level": 2}
+    )
+    assert ranking.question(one) == ranking.question(two)
+    more = msgspec.structs.replace(job, requires=Requires(tools=("make", "cc")))
+    assert ranking.question(msgspec.structs.replace(one, definition=more)) != ranking.question(one)
+    program = msgspec.structs.replace(job, requires=Requires(can_build="ci/can-build"))
+    one, two = (msgspec.structs.replace(each, definition=program) for each in (one, two))
+    assert ranking.question(one) != ranking.question(two)
