@@ -29,7 +29,9 @@ def archive(state: State, actor: Actor, repository: Repository, pool: str) -> li
         with suppress(NotYet):
             entry = repository.entry(pool, build.id)
             if entry is not None:
-                stale += [] if entry.unsupported or is_disputed(build, entry, repository.snapshot.policies) else [build]
+                there = _at_host(repository, build)
+                lies = there and is_disputed(there, entry, repository.snapshot.policies)
+                stale += [there] if there and not lies and not entry.unsupported else []
             elif build.is_final and not build.broken and not build.unsupported and _promises_exist(repository, build):
                 ready[month_of(build.id)].append(build)
     if _is_held(state, repository, pool):
@@ -41,6 +43,12 @@ def archive(state: State, actor: Actor, repository: Repository, pool: str) -> li
             done += chosen
     delete(state, [*done, *stale])
     return [build.id for build in done]
+
+
+def _at_host(repository: Repository, build: Build) -> Build | None:
+    """The build as its ref shows it now: less than is remembered, if an old copy landed. Raises NotYet."""
+    tip = repository.snapshot.behind.get(build.ref, build.tip)
+    return repository.build(build.ref, tip) if tip else None
 
 
 def _is_held(state: State, repository: Repository, pool: str) -> bool:

@@ -121,7 +121,7 @@ def _changes(
         elif was_no_build(state, _policy(state, found, known), ref, before, {**known, **found}):
             changes[ref] = tip  # somebody squatted on the id, and it was freed
         else:
-            alarms.append(f"ref {ref!r} was rewound from {before[:12]} to {tip[:12]}")
+            alarms.append(lost(ref, before, tip))
             found[ref], behind[ref] = before, tip
     for ref, before in known.items():
         if ref in found:
@@ -130,9 +130,16 @@ def _changes(
         if _may_go(state, found, ref, before) or was_no_build(state, policy, ref, before, {**known, **found}):
             changes[ref] = None
         else:
-            alarms.append(f"ref {ref!r} vanished; it was at {before[:12]}")
+            alarms.append(lost(ref, before, None))
             behind[ref] = None
     return changes
+
+
+def lost(ref: str, before: Oid, there: Oid | None) -> str:
+    """What to say of a ref that went back or away."""
+    if there is None:
+        return f"ref {ref!r} vanished; it was at {before[:12]}"
+    return f"ref {ref!r} was rewound from {before[:12]} to {there[:12]}"
 
 
 def _policy(state: State, found: Mapping[str, Oid], known: Mapping[str, Oid]) -> Oid | None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from citgit.errors import NotFound
 from citgit.flows.compare import ask, ask_refs, compare, pools_of
+from citgit.flows.outdone import forget
 from citgit.flows.policies import read_policies
 from citgit.flows.state import Snapshot, State
 from citgit.interfaces import Entrusted, Oid
@@ -48,7 +49,8 @@ def poll(state: State, pools: Iterable[str] = ()) -> Snapshot:
         snapshot = ask_refs(state, snapshot, sorted(older))
     # a policy that is new here may name further pools
     new = known is None or known.tip.oid != snapshot.policies.tip.oid
-    return ask(state, snapshot, *_recent(state)) if new and not chosen else snapshot
+    snapshot = ask(state, snapshot, *_recent(state)) if new and not chosen else snapshot
+    return forget(state, snapshot, memory) if snapshot.behind else snapshot
 
 
 def remembered(state: State, waiting: Iterable[Entrusted] = ()) -> Snapshot:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from citgit.model.build import Build
 from citgit.model.policy import PolicyChain
-from citgit.model.record import Result
+from citgit.model.record import Claim, Result
 
 MOST_PARENTS = 500
 """Builds that one archive commit adds at most."""
@@ -28,8 +28,27 @@ def is_disputed(build: Build, entry: Build, chain: PolicyChain) -> bool:
     claims = {one.link.oid for one in entry.entries if not one.void}
     if end is None or not isinstance(end.body, Result) or end.body.claim in claims:
         return False
+    return not _is_older(entry, chain)
+
+
+def is_outdone(seen: Build, entry: Build, chain: PolicyChain) -> bool:
+    """Whether what was seen of a build may be forgotten for the end that the archive has of it.
+
+    As for `is_disputed`; but what was seen need not have ended: that the archive never heard of a claim is enough to
+    wonder, for its holder may be at work.
+    """
+    claims = {one.link.oid for one in entry.entries if not one.void}
+    unheard = [
+        one for one in seen.entries
+        if one.link.record and isinstance(one.link.record.body, Claim) and not one.void and one.link.oid not in claims
+    ]  # fmt: skip
+    return not unheard or _is_older(entry, chain)
+
+
+def _is_older(entry: Build, chain: PolicyChain) -> bool:
+    """Whether an entry was written before the last restore."""
     cited = [at for policy in entry.policies if (at := chain.index(policy)) is not None]
-    return bool(cited) and chain.policies[max(cited)].generation == chain.tip.generation
+    return not cited or chain.policies[max(cited)].generation != chain.tip.generation
 
 
 def is_due(ready: int, held: int, waited: int) -> bool:

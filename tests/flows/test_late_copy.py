@@ -11,7 +11,7 @@ from citgit.flows.control import control
 from citgit.flows.poll import poll
 from citgit.flows.writing import draft, push
 from citgit.interfaces import Answer
-from citgit.model.record import Cancel
+from citgit.model.record import Cancel, Claim
 from citgit.testing.simulation.profile import Profile
 from citgit.testing.simulation.trace import Trace
 from citgit.testing.simulation.world import World
@@ -78,3 +78,37 @@ def test_a_cancel_that_was_under_way_ends_nothing_again() -> None:
     found = Repository(state, poll(state)).find(ref.rpartition("/")[2])
     assert found is not None
     assert found.tip == tip
+
+
+def test_who_saw_it_end_once_more_does_not_miss_it() -> None:
+    """The reader who saw the late cancel, and finds the ref gone, neither alarms nor remembers it."""
+    world, ref, _ = come_back()
+    anna, ben = world.client(world.nodes["anna"]), world.client(world.nodes["ben-asks"])
+    repository = Repository(anna, poll(anna))
+    late = draft(anna, world.nodes["anna"].actor, repository.snapshot, next(repository.active()), Cancel())
+    push(anna, world.nodes["anna"].actor, [late])
+    assert poll(ben).tips[ref] == late.new
+    archiver = world.client(world.nodes["arch0"])
+    archive(archiver, world.nodes["arch0"].actor, Repository(archiver, poll(archiver)), "default")
+    seen = poll(ben)
+    assert (ref in seen.tips, seen.alarms, seen.behind) == (False, (), {})
+    assert ref not in world.nodes["ben-asks"].tips.load()
+
+
+def test_who_saw_it_claimed_once_more_is_told_and_deletes_it_all_the_same() -> None:
+    """A claim that the archive never heard of may be a lie; but what lies at the ref is an old copy, and goes."""
+    world, ref, _ = come_back()
+    lab = world.nodes["lab1"]
+    state = world.client(lab)
+    repository = Repository(state, poll(state))
+    build = next(repository.active())
+    claim = draft(state, lab.actor, repository.snapshot, build, Claim(attempt=1, boot="b1", node="memory"))
+    push(state, lab.actor, [claim])
+    archiver = world.client(world.nodes["arch0"])
+    assert poll(archiver).tips[ref] == claim.new
+    world.host.refs[ref] = build.tip
+    repository = Repository(archiver, poll(archiver))
+    assert [alarm for alarm in repository.snapshot.alarms if "was rewound" in alarm]
+    archive(archiver, world.nodes["arch0"].actor, repository, "default")
+    assert ref not in world.host.refs
+    assert [alarm for alarm in poll(archiver).alarms if "vanished" in alarm]
