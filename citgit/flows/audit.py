@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 from citgit.errors import CitError, NotFound, NotYet
 from citgit.flows.archive import disputes
 from citgit.flows.builds import Repository
 from citgit.flows.chains import read_chain
-from citgit.flows.folders import listed, tip_in
-from citgit.flows.layout import archive_commits, archive_fault
-from citgit.model.build import Build
+from citgit.flows.folders import listed, tip_in, tip_of
+from citgit.flows.layout import archive_commits, fold_fault, fold_of
+from citgit.interfaces import Oid
+from citgit.model.build import Build, Link
 from citgit.model.names import Kind
 from citgit.rules.side_records import side_fault
 
@@ -59,23 +61,87 @@ def unjudged(repository: Repository) -> Iterator[Found]:
             yield Found(ref, 0, error.message)
 
 
+class Step(NamedTuple):
+    """One commit of an archive, and the one before it; or what keeps the archive from being read further."""
+
+    ref: str
+    link: Link | None = None
+    before: Oid | None = None
+    end: Found | None = None
+
+
+def steps(repository: Repository) -> Iterator[Step]:
+    """Every commit of every archive, an archive's newest first."""
+    for ref, tip in sorted(repository.snapshot.of(repository.state.refs, Kind.ARCHIVE).items(), reverse=True):
+        try:
+            for link, before in archive_commits(repository.state, tip):
+                yield Step(ref, link, before)
+        except CitError as error:
+            yield Step(ref, end=_unread(ref, error))
+
+
+def look(repository: Repository, step: Step) -> tuple[list[Build], Found]:
+    """The builds that a commit of an archive adds, newest id first, and what is wrong with it.
+
+    Builds that have a ref still, or whose entry was put right later, are left out: they are told elsewhere.
+    """
+    state, place = repository.state, repository.state.refs.parse(step.ref)
+    if step.link is None or place is None:
+        return [], step.end or Found(step.ref, 0)
+    builds: list[Build] = []
+    try:
+        fold = fold_of(state, repository, place, step.link, step.before)
+        builds = list(_added(repository, step.ref, place.group, fold.added))
+        fault = ("" if step.link.key else step.link.fault) or fold_fault(state, repository, place, fold)
+    except CitError as error:
+        return builds, _unread(step.ref, error)
+    return builds, Found(step.ref, 1, f"commit {step.link.oid[:12]}: {fault}" if fault else "")
+
+
+def summed(looks: Iterable[Found]) -> list[Found]:
+    """What was found at the commits of each archive, as one: as many as are good before the first that is not."""
+    sums: dict[str, Found] = {}
+    for one in looks:
+        before = sums.get(one.ref, Found(one.ref, 0))
+        if not before.fault:
+            sums[one.ref] = Found(one.ref, before.commits + one.commits, one.fault, one.partial)
+    return sorted(sums.values())
+
+
 def audit(repository: Repository) -> Iterator[Found]:
     """Every agent's chain, lock, grant and archive, commit by commit."""
-    checks = {Kind.AGENT: _side, Kind.LOCK: _side, Kind.GRANT: _side, Kind.ARCHIVE: _archive}
+    yield from beside(repository)
+    yield from summed(look(repository, step)[1] for step in steps(repository))
+
+
+def beside(repository: Repository) -> Iterator[Found]:
+    """Every agent's chain, lock and grant, and the builds that have two ends."""
     for ref, tip in sorted(repository.snapshot.tips.items()):
         place = repository.state.refs.parse(ref)
-        if place is None or place.kind not in checks:
+        if place is None or place.kind not in (Kind.AGENT, Kind.LOCK, Kind.GRANT):
             continue
         try:
-            yield checks[place.kind](repository, ref, tip)
-        except NotFound as error:
-            yield Found(ref, 0, error.message, partial=True)
+            yield _side(repository, ref, tip)
         except CitError as error:
-            yield Found(ref, 0, error.message)
+            yield _unread(ref, error)
     for build in disputes(repository):
         yield Found(
             build.ref, len(build.entries), "its ref and the archive show two ends: somebody who signed one lied"
         )
+
+
+def _unread(ref: str, error: CitError) -> Found:
+    return Found(ref, 0, error.message, partial=isinstance(error, NotFound))
+
+
+def _added(repository: Repository, ref: str, pool: str, added: Mapping[str, Oid]) -> Iterator[Build]:
+    state = repository.state
+    for build in sorted(added, reverse=True):
+        at, tip = state.refs.build(pool, build), tip_of(state, added[build])
+        if at in repository.snapshot.tips or tip_in(state, repository.snapshot.tips[ref], build) != tip:
+            continue
+        with suppress(CitError):
+            yield repository.build(at, tip)
 
 
 def _side(repository: Repository, ref: str, tip: str) -> Found:
@@ -86,14 +152,3 @@ def _side(repository: Repository, ref: str, tip: str) -> Found:
         if fault:
             return Found(ref, len(links), f"record {link.oid[:12]}: {fault.words}")
     return Found(ref, len(links))
-
-
-def _archive(repository: Repository, ref: str, tip: str) -> Found:
-    place = repository.state.refs.parse(ref)
-    count = 0
-    for link, before in archive_commits(repository.state, tip):
-        count += 1
-        fault = "" if link.key else link.fault
-        if place and (fault := fault or archive_fault(repository.state, repository, place, link, before)):
-            return Found(ref, count, f"commit {link.oid[:12]}: {fault}")
-    return Found(ref, count)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
-from citgit.flows.audit import Found, audit, every, unjudged
+from citgit.flows.audit import Found, Step, beside, every, look, steps, summed, unjudged
 from citgit.flows.builds import Repository
 from citgit.flows.compare import ask_all
 from citgit.flows.restore import doubts
@@ -17,8 +18,9 @@ from citgit.programs import complete
 from citgit.programs.find import find_build
 from citgit.programs.reach import reach
 from citgit.programs.show import record_line
-from citgit.programs.wording import coloured, document, emit, label, plain, word
+from citgit.programs.wording import coloured, document, emit, json_line, label, plain, word
 from citgit.wiring.clone import Clone, open_clone
+from citgit.wiring.spread import spread
 
 
 @click.command("verify", epilog="Example: cit verify --all")
@@ -39,21 +41,20 @@ def command(ctx: click.Context, build: tuple[str, ...], directory: str, everythi
     """
     clone = open_clone(Path(directory))
     repository = reach(clone)
-    whole = everything or any(".." in text for text in build)
-    if whole and not repository.snapshot.away:
+    if (everything or any(".." in text for text in build)) and not repository.snapshot.away:
         repository = Repository(clone.state, ask_all(clone.state, repository.snapshot))
+    found = list(unjudged(repository))
     if everything:
-        chosen = every(repository)
+        rows = _everything(repository, found, as_json)
     else:
-        chosen = (one for text in build or ("",) for one in _named(repository, clone, text))
+        rows = (_row(repository, one, as_json) for text in build or ("",) for one in _named(repository, clone, text))
     bad = False
-    for one in _counted(chosen) if everything and sys.stderr.isatty() else chosen:
-        forged = repository.forged(one)
-        bad |= bool(one.broken or forged)
-        _print(one, forged, as_json)
-    for found in [*unjudged(repository), *(audit(repository) if everything else ())]:
-        bad |= bool(found.fault) and not found.partial
-        _print_ref(found, as_json)
+    for row in _counted(rows) if everything and sys.stderr.isatty() else rows:
+        bad |= not row.ok
+        click.echo(row.text)
+    for one in found:
+        bad |= bool(one.fault) and not one.partial
+        _print_ref(one, as_json)
     snapshot = repository.snapshot
     for alarm in (*snapshot.alarms, *doubts(clone.state, snapshot, set())):
         bad = True
@@ -62,6 +63,29 @@ def command(ctx: click.Context, build: tuple[str, ...], directory: str, everythi
         else:
             click.echo(f"{click.style('alarm', fg='red')}: {plain(alarm)}")
     ctx.exit(3 if bad else 0)
+
+
+class Row(NamedTuple):
+    """What is said of one build, and whether it is good."""
+
+    text: str
+    ok: bool
+
+
+def _everything(repository: Repository, found: list[Found], as_json: bool) -> Iterator[Row]:
+    """All builds: those that have a ref, then archive by archive; what was found beside them goes to `found`."""
+    for build in sorted(repository.active(), key=lambda one: one.id, reverse=True):
+        yield _row(repository, build, as_json)
+
+    def looked(step: Step) -> tuple[list[Row], Found]:
+        builds, what = look(repository, step)
+        return [_row(repository, build, as_json) for build in builds], what
+
+    commits: list[Found] = []
+    for rows, what in spread(lambda: steps(repository), looked):
+        commits.append(what)
+        yield from rows
+    found += [*beside(repository), *summed(commits)]
 
 
 def _named(repository: Repository, clone: Clone, text: str) -> Iterator[Build]:
@@ -74,29 +98,29 @@ def _named(repository: Repository, clone: Clone, text: str) -> Iterator[Build]:
     yield from (one for one in every(repository) if low <= one.id <= high)
 
 
-def _counted(chosen: Iterator[Build]) -> Iterator[Build]:
-    """The builds, with a count for whoever waits at a terminal."""
+def _counted(rows: Iterator[Row]) -> Iterator[Row]:
+    """The rows, with a count for whoever waits at a terminal."""
     count = 0
-    for count, one in enumerate(chosen, 1):
+    for count, one in enumerate(rows, 1):
         if count % 100 == 0:
             click.echo(f"\r{count} builds", nl=False, err=True)
         yield one
     click.echo(f"\r{count} builds", err=True)
 
 
-def _print(build: Build, forged: list[Entry], as_json: bool) -> None:
+def _row(repository: Repository, build: Build, as_json: bool) -> Row:
+    forged = repository.forged(build)
     void = [entry for entry in build.entries if entry.void]
     ok = not (build.broken or forged)
     if as_json:
-        emit(document(build) | {"ok": ok, "records": len(build.entries), "void": _voids(void, forged)})
-        return
+        told = document(build) | {"ok": ok, "records": len(build.entries), "void": _voids(void, forged)}
+        return Row(json_line(told), ok)
     verdict = click.style("good", fg="green") if ok else click.style("BAD ", fg="red")
     counts = f"{len(build.entries)} records, {len(void)} void" + (f", {len(forged)} forged" if forged else "")
-    click.echo(f"{verdict}  {label(build)}  {coloured(word(build))}  {counts}")
+    lines = [f"{verdict}  {label(build)}  {coloured(word(build))}  {counts}"]
     if build.broken or build.unsupported:
-        click.echo(f"      {plain(build.broken or build.unsupported)}")
-    for entry in void:
-        click.echo(f"      {record_line(entry)}")
+        lines.append(f"      {plain(build.broken or build.unsupported)}")
+    return Row("\n".join([*lines, *(f"      {record_line(entry)}" for entry in void)]), ok)
 
 
 def _print_ref(found: Found, as_json: bool) -> None:

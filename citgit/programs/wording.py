@@ -38,7 +38,12 @@ def status_of(build: Build) -> int:
 
 def emit(document: dict[str, Any]) -> None:
     """Prints one JSON document on a line of its own."""
-    click.echo(json.dumps({"version": 1, **document}, sort_keys=False))
+    click.echo(json_line(document))
+
+
+def json_line(document: dict[str, Any]) -> str:
+    """One JSON document on a line."""
+    return json.dumps({"version": 1, **document}, sort_keys=False)
 
 
 def answering(act: Callable[..., dict[str, Any]]) -> Callable[..., None]:
