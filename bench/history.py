@@ -68,8 +68,10 @@ def measure() -> dict[str, float]:
     with stage() as place:
         fill(place, WHOLE, whole=True)
         found |= _verified(place)
-    base, most = f"{sizes[0]} builds: poll ms", f"{sizes[-1]} builds: poll ms"
-    return {**found, f"poll, {sizes[-1]} to {sizes[0]} builds": found[most] / found[base]}
+    if len(sizes) > 1:
+        base, most = f"{sizes[0]} builds: poll ms", f"{sizes[-1]} builds: poll ms"
+        found[f"poll, {sizes[-1]} to {sizes[0]} builds"] = found[most] / found[base]
+    return found
 
 
 def _one(place: Stage, size: int) -> dict[str, float]:

@@ -6,15 +6,9 @@ recorded answer. So what is measured is the asking, not fifty interpreters on on
 
 from __future__ import annotations
 
-import getpass
-import os
-import shutil
-import socket
-import subprocess
-import tempfile
 import time
-from pathlib import Path
 
+from bench.sshd import sshd
 from citgit.model.job import Job
 from citgit.model.record import Cause, Config, PinnedSource, Request
 from citgit.model.team import Agent, Team
@@ -27,53 +21,15 @@ from citgit.ssh.talk import encoded
 
 NODES = 50
 
-_CONFIG = """\
-ListenAddress 0.0.0.0:{port}
-HostKey {folder}/hostkey
-PidFile none
-UsePAM no
-PasswordAuthentication no
-KbdInteractiveAuthentication no
-PermitRootLogin prohibit-password
-StrictModes no
-MaxStartups 200:30:300
-AuthorizedKeysFile {folder}/keys
-"""
-
 
 def measure() -> dict[str, float]:
     """Seconds for all answers, for the slowest node asked alone, and how the two compare."""
-    with tempfile.TemporaryDirectory(prefix="cit-nodes-") as name:
-        folder = Path(name)
-        for key in ("hostkey", "key"):
-            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / key)], check=True)
+    with sshd('restrict,command="sh FOLDER/node" ', listen="0.0.0.0") as (folder, account, port):
         (folder / "node").write_text(_NODE.format(folder=folder))
-        (folder / "keys").write_text(f'restrict,command="sh {folder}/node" ' + (folder / "key.pub").read_text())
-        with socket.socket() as free:
-            free.bind(("0.0.0.0", 0))
-            port = free.getsockname()[1]
-        (folder / "config").write_text(_CONFIG.format(port=port, folder=folder))
-        (folder / "bin").mkdir()
-        (folder / "bin" / "ssh").write_text(
-            f"#!/bin/sh\nexec {shutil.which('ssh')} -F /dev/null -i {folder}/key -o IdentitiesOnly=yes "
-            f'-o LogLevel=ERROR -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null "$@"\n'
-        )
-        (folder / "bin" / "ssh").chmod(0o755)
         for at in range(NODES):
             said = Said(agent=f"n{at}", decisions=(), free=1, slots=1)
             (folder / f"127.0.1.{at + 1}").write_bytes(f"{GREETING} 1\n".encode() + encoded(said) + encoded(End()))
-        before = os.environ["PATH"]
-        os.environ["PATH"] = f"{folder}/bin:{before}"
-        if os.getuid() == 0:
-            Path("/run/sshd").mkdir(exist_ok=True)
-        program = shutil.which("sshd", path=f"{before}:/usr/sbin") or "/usr/sbin/sshd"
-        server = subprocess.Popen([program, "-D", "-e", "-f", str(folder / "config")], stderr=subprocess.DEVNULL)
-        try:
-            return _measured(port)
-        finally:
-            os.environ["PATH"] = before
-            server.terminate()
-            server.wait()
+        return _measured(account.partition("@")[0], port)
 
 
 # A node's address tells its answer apart, and how long it thinks.
@@ -84,13 +40,7 @@ exec cat {folder}/"$address"
 """
 
 
-def _measured(port: int) -> dict[str, float]:
-    for _ in range(500):
-        with socket.socket() as trial:
-            if trial.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        time.sleep(0.02)
-    user = getpass.getuser()
+def _measured(user: str, port: int) -> dict[str, float]:
     hosts = {f"n{at}": f"ssh://{user}@127.0.1.{at + 1}:{port}" for at in range(NODES)}
     team = Team(agent={name: Agent(key="", host=host) for name, host in hosts.items()})
     request = Request(
@@ -110,7 +60,7 @@ def _measured(port: int) -> dict[str, float]:
         assert all(one.fits for one in answers), [one.away for one in answers if one.away][:3]
         # the slowest node, asked for itself over a connection that it has by now
         began = time.monotonic()
-        probe(team, "default", request, "person:anna", reach, only=["n7"], seconds=60)
+        probe(Team(agent={"n7": team.agent["n7"]}), "default", request, "person:anna", reach, seconds=60)
         alone = time.monotonic() - began
         found |= {f"{way}: all s": took, f"{way}: slowest alone s": alone, f"{way}: ratio": took / alone}
     return found

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.ssh import sshd
+from bench.sshd import sshd
 from bench.stage import AGENT, Stage, median, percentile, stage
 from citgit.flows.builds import Repository
 from citgit.flows.poll import poll
@@ -113,7 +113,7 @@ def node(place: Stage) -> Iterator[tuple[Path, str, int]]:
     """An sshd whose key may read from the worker's files; an ssh for scp, whose key may do more, and the account."""
     serve = Path(sys.executable).parent / "cit-serve"
     bound = f'restrict,command="{serve} --own --as person:anna --home {place.top}/home" '
-    with sshd(place, bound) as (folder, account, port):
+    with sshd(bound, place.env) as (folder, account, port):
         more = folder / "more"
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(more)], check=True)
         with open(folder / "keys", "a") as keys:

@@ -3,37 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import getpass
 import os
-import shutil
-import socket
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.sshd import sshd
 from bench.stage import Stage, median, percentile, stage
 from citgit.wiring.clone import client_state
 
 COUNT = {"channel": 200, "git": 30}
 ASKED = {"channel": 40, "git": 8}
-
-_CONFIG = """\
-ListenAddress 127.0.0.1:{port}
-HostKey {folder}/hostkey
-PidFile none
-UsePAM no
-PasswordAuthentication no
-KbdInteractiveAuthentication no
-PermitRootLogin prohibit-password
-StrictModes no
-AuthorizedKeysFile {folder}/keys
-AcceptEnv GIT_PROTOCOL
-Subsystem sftp internal-sftp
-"""
 
 
 def measure() -> dict[str, float]:
@@ -82,54 +64,5 @@ def host(place: Stage, *, channel: bool) -> Iterator[str]:
     """An sshd for this user alone; the address of the state behind it. Everybody's git and ssh know how to log in."""
     serve = Path(sys.executable).parent / "cit-serve"
     bound = f'restrict,command="{serve} --repo {place.state}" ' if channel else ""
-    with sshd(place, bound) as (_, account, port):
+    with sshd(bound, place.env) as (_, account, port):
         yield f"ssh://{account.replace('127.0.0.1', f'127.0.0.1:{port}')}{place.state}"
-
-
-@contextmanager
-def sshd(place: Stage, bound: str) -> Iterator[tuple[Path, str, int]]:
-    """An sshd for this user alone, whose key is `bound` to something: its folder, USER@HOST and the port."""
-    with tempfile.TemporaryDirectory(prefix="cit-sshd-") as name:
-        folder = Path(name)
-        for key in ("hostkey", "key"):
-            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / key)], check=True)
-        (folder / "keys").write_text(bound + (folder / "key.pub").read_text())
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        (folder / "config").write_text(_CONFIG.format(port=port, folder=folder))
-        _ssh_of(place, folder)
-        if os.getuid() == 0:
-            Path("/run/sshd").mkdir(exist_ok=True)
-        program = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin") or "/usr/sbin/sshd"
-        server = subprocess.Popen([program, "-D", "-e", "-f", str(folder / "config")], stderr=subprocess.DEVNULL)
-        try:
-            _await(port)
-            yield folder, f"{getpass.getuser()}@127.0.0.1", port
-        finally:
-            server.terminate()
-            server.wait()
-
-
-def _ssh_of(place: Stage, folder: Path) -> None:
-    """An `ssh` on PATH that logs in there: a user's configuration, which sharing connections is to respect."""
-    (folder / "bin").mkdir()
-    (folder / "bin" / "ssh").write_text(
-        f"#!/bin/sh\nexec {shutil.which('ssh')} -F /dev/null -i {folder}/key -o IdentitiesOnly=yes -o LogLevel=ERROR "
-        f'-o StrictHostKeyChecking=accept-new -o UserKnownHostsFile={folder}/known "$@"\n'
-    )
-    (folder / "bin" / "ssh").chmod(0o755)
-    for env in (place.env, os.environ):
-        env["PATH"] = f"{folder}/bin{os.pathsep}{env['PATH']}"
-    if "GIT_SSH_COMMAND" in os.environ:
-        del os.environ["GIT_SSH_COMMAND"]
-
-
-def _await(port: int) -> None:
-    for _ in range(500):
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        except OSError:
-            time.sleep(0.02)
-    raise RuntimeError("sshd did not start")

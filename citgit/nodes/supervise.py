@@ -47,6 +47,7 @@ class Supervisor:
     argv: Sequence[str]
     machine: Machine
     grace: float = _GRACE
+    pauses: Sequence[float] = PAUSES
     ending: bool = False
     woken: bool = False
     ended: int = 0
@@ -73,7 +74,7 @@ class Supervisor:
             self._run(read)
             self.ended = 1 if time.monotonic() - began > _LASTED else self.ended + 1
             if not self.ending:
-                self._pause(read, PAUSES[min(self.ended, len(PAUSES)) - 1])
+                self._pause(read, self.pauses[min(self.ended, len(self.pauses)) - 1])
         return 0
 
     def _run(self, read: int) -> None:

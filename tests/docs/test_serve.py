@@ -8,7 +8,7 @@ from typing import get_args
 
 from citgit.programs.serve import IDLE
 from citgit.ssh.frames import BODY_LIMIT, HEAD_LIMIT
-from citgit.ssh.grammar import Verb
+from citgit.ssh.grammar import NODE_VERBS, Verb
 from citgit.ssh.messages import GREETING, MOST_UPDATES, VERSIONS, FromClient, FromServer, Told
 from citgit.ssh.session import _MOST_TO_FETCH
 
@@ -44,3 +44,11 @@ def test_options_verbs_and_codes() -> None:
     )))  # fmt: skip
     table = TEXT[TEXT.index("| code |") :]
     assert codes == set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE))
+
+
+def test_verbs_of_a_node() -> None:
+    """Each has a line with as many words as it takes, and no line is about one that there is not."""
+    lines = re.findall(r"^cit-serve ([a-z]+)((?: [A-Z]+)*)  +\S", TEXT, re.MULTILINE)
+    assert {verb: len(words.split()) for verb, words in lines} == {
+        verb: len(takes) for verb, takes in NODE_VERBS.items()
+    }

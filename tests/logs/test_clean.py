@@ -50,5 +50,5 @@ def test_nothing_but_colours_ever_passes(text: str) -> None:
     """Without colours, no output holds a control character; with them, only whole colour sequences and links."""
     plain = visible(text, colour=False)
     assert all(char == "\t" or (ord(char) >= 0x20 and not 0x7F <= ord(char) <= 0x9F) for char in plain)
-    parts = re.sub(r"\x1b\]8;;(https?://[!-~]*)?\x1b\\\\", "", visible(text)).split("\x1b")
+    parts = re.sub(r"\x1b\]8;;(https?://[!-~]*)?\x1b\\", "", visible(text)).split("\x1b")
     assert all(part[0] == "[" and part[1:].lstrip("0123456789;").startswith("m") for part in parts[1:])

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import pytest
+from services import need
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -33,9 +33,7 @@ def browser() -> Iterator[Browser]:
     """The system's chromium; without it, tests are skipped, in CI they fail."""
     program = shutil.which("chromium")
     if program is None:
-        if os.environ.get("CI"):
-            pytest.fail("chromium is not installed")
-        pytest.skip("needs chromium")
+        need("chromium")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:

@@ -47,6 +47,7 @@ def test_no_role_no_files(node: Node, build: str) -> None:
 def test_no_code_no_files(node: Node, build: str) -> None:
     """A reader who cannot compute the digest over the code gets nothing: no answer, another's, or an old one."""
     claim, commit = node.claim(build), node.site.git("rev-parse", "HEAD").strip()
+    first = node.site.git("rev-parse", "HEAD~1").strip()
     key = node.key("cat")
     content = hashlib.sha256(b"".join(b"%d\n" % one for one in range(1, 100001))).hexdigest()
     asked: list[Challenge] = []
@@ -67,17 +68,17 @@ def test_no_code_no_files(node: Node, build: str) -> None:
         "one for another question": lambda one: good,
         "somebody else's": lambda one: digest(one, "person:anna", claim),
         "one for another attempt": lambda one: digest(one, "person:cat", "0" * 40),
-        "one over another revision": lambda one: digest(one, "person:cat", claim, f"{commit}~1"),
+        "one over another revision": lambda one: digest(one, "person:cat", claim, first),
     }
-    first = node.site.git("rev-parse", "HEAD~1").strip()
-    answers["one over another revision"] = lambda one: digest(one, "person:cat", claim, first)
     for what, answer in answers.items():
-        print(what)
         with call() as one:
             one._prove = answer  # a client that answers as it likes
-            with pytest.raises(Refused, match="access denied"):
+            told = ""
+            try:
                 one.hear(Done)
-        assert what
+            except Refused as error:
+                told = error.message
+        assert "access denied" in told, what
     assert len({one.nonce for one in asked}) == len(asked)
     with call() as one:
         one._prove = lambda each: digest(each, "person:cat", claim)

@@ -152,13 +152,15 @@ def test_a_killed_worker_leaves_no_half_checkout(tmp_path: Path, project: dict[s
     told = tmp_path / "told"
     worker = os.fork()
     if not worker:
-        shop = workshop(tmp_path, project)
-        start(shop, project, SLOW)
-        (child,) = shop._aside.running.values()
-        told.with_suffix(".new").write_text(str(child.pid))
-        told.with_suffix(".new").rename(told)
-        time.sleep(PATIENCE_S)
-        os._exit(0)
+        try:
+            shop = workshop(tmp_path, project)
+            start(shop, project, SLOW)
+            (child,) = shop._aside.running.values()
+            told.with_suffix(".new").write_text(str(child.pid))
+            told.with_suffix(".new").rename(told)
+            time.sleep(PATIENCE_S)
+        finally:
+            os._exit(1)  # this is pytest too: it would go on with the next test
     await_(told.exists)
     os.kill(worker, signal.SIGKILL)
     os.waitpid(worker, 0)
