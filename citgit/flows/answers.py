@@ -13,8 +13,8 @@ from citgit.rules.facts import Facts, Other, Promised
 class Library(Facts, Protocol):
     """All that a judgement may depend on beyond the chain and the policies."""
 
-    def archived_at(self, place: Place) -> Oid:
-        """The tip under which the archive holds the build; "" if it does not."""
+    def was_archived(self, place: Place, tip: Oid) -> bool:
+        """Whether the archive holds the build under this tip, or has held it so."""
 
 
 class Judged(NamedTuple):
@@ -53,8 +53,8 @@ class Asking:
         self.asked.append(("sealed", (policy, build), found))
         return found
 
-    def archived_at(self, place: Place) -> Oid:
+    def was_archived(self, place: Place, tip: Oid) -> bool:
         """As the library."""
-        found = self._library.archived_at(place)
-        self.asked.append(("archived_at", (place,), found))
+        found = self._library.was_archived(place, tip)
+        self.asked.append(("was_archived", (place, tip), found))
         return found

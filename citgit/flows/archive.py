@@ -10,9 +10,10 @@ from citgit.errors import NotYet
 from citgit.flows.builds import Repository
 from citgit.flows.folders import folded, held_by
 from citgit.flows.state import Actor, State
+from citgit.flows.takings import dropped
 from citgit.interfaces import Answer, Entrusted, Update
 from citgit.model.build import Build
-from citgit.model.names import Kind
+from citgit.model.names import Kind, is_build_id
 from citgit.records import commit as commits
 from citgit.records.envelope import mail
 from citgit.records.folded import message
@@ -36,12 +37,17 @@ def archive(state: State, actor: Actor, repository: Repository, pool: str) -> li
                 ready[month_of(build.id)].append(build)
     if _is_held(state, repository, pool):
         return []
+    away = _dropped(repository, pool)
+    for build in away:
+        ready[month_of(build.id)].insert(0, build)
     done = []
     for month, builds in sorted(ready.items()):
         chosen = builds[:MOST_PARENTS]
         if _is_due(state, repository, pool, month, chosen) and _fold(state, actor, repository, pool, month, chosen):
             done += chosen
-    delete(state, [*done, *stale])
+    # what the archive lacks just now keeps its ref: whoever saw the entry dropped may be gone tomorrow
+    missing = {one.id for one in away}
+    delete(state, [one for one in (*done, *stale) if one.id not in missing])
     return [build.id for build in done]
 
 
@@ -49,6 +55,17 @@ def _at_host(repository: Repository, build: Build) -> Build | None:
     """The build as its ref shows it now: less than is remembered, if an old copy landed. Raises NotYet."""
     tip = repository.snapshot.behind.get(build.ref, build.tip)
     return repository.build(build.ref, tip) if tip else None
+
+
+def _dropped(repository: Repository, pool: str) -> list[Build]:
+    """The builds whose entries somebody dropped; mostly they have no ref any more."""
+    state, found = repository.state, []
+    for ref, tip in repository.snapshot.of(state.refs, Kind.ARCHIVE, pool).items():
+        for build in filter(is_build_id, dropped(state, ref, tip)):
+            with suppress(NotYet):
+                entry = repository.entry(pool, build)
+                found += [entry] if entry is not None and entry.is_final else []
+    return found
 
 
 def _is_held(state: State, repository: Repository, pool: str) -> bool:

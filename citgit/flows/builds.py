@@ -9,9 +9,10 @@ from citgit.errors import Bug, NotFound, NotYet, Refused, RemoteAway
 from citgit.flows.answers import Asking, Judged
 from citgit.flows.chains import read_chain
 from citgit.flows.compare import ask
-from citgit.flows.folders import archived_tip, listed, tip_in, tips_back
+from citgit.flows.folders import listed, tip_in, tips_back
 from citgit.flows.policies import every_pool
 from citgit.flows.state import Snapshot, State
+from citgit.flows.takings import lost
 from citgit.interfaces import Oid
 from citgit.model.build import Build, Entry
 from citgit.model.names import Kind, Place
@@ -128,7 +129,7 @@ class Repository:
         Whoever may push can put anything under the id in any pool: a root that counts goes before one that is void.
         """
         void, waits = None, None
-        for look in (self._active_at, self._archived_in):
+        for look in (self._active_at, self._archived_in, self.entry):
             for pool in self._pools:
                 try:
                     found = look(pool, build)
@@ -164,10 +165,9 @@ class Repository:
     def entry(self, pool: str, build: str) -> Build | None:
         """The build as the pool's archive holds it; None if no entry for it counts. Raises NotYet.
 
-        Anybody may have written the entry, or changed it: the newest counts whose build has ended.
+        Anybody may have written the entry, changed or dropped it: the newest counts whose build has ended.
         """
-        archive = self.snapshot.tips.get(self.state.refs.archive(pool, month_of(build)))
-        for tip in tips_back(self.state, archive, build) if archive else ():
+        for tip in self._tips_back(Place(Kind.BUILD, pool, build)):
             try:
                 found = self.build(self.state.refs.build(pool, build), tip)
             except (NotFound, Refused):
@@ -214,9 +214,9 @@ class Repository:
                 continue
         return ""
 
-    def archived_at(self, place: Place) -> Oid:
-        """The tip under which the archive of the build's month holds it; "" if it does not."""
-        return archived_tip(self.state, self.snapshot.tips, place.group, place.leaf)
+    def was_archived(self, place: Place, tip: Oid) -> bool:
+        """Whether the archive of the build's month holds it under this tip, or has held it so."""
+        return tip in self._tips_back(place)
 
     def _other(self, build: str) -> Build | None:
         if build in self._open:
@@ -243,10 +243,16 @@ class Repository:
         links = read_chain(self.state, tip)
         found = judge(ref, place, links, self.snapshot.policies, facts)
         spoiled = bool(found.broken) or any(entry.void for entry in found.entries)
-        if spoiled and not found.is_final and facts.archived_at(place) == tip:
+        if spoiled and not found.is_final and facts.was_archived(place, tip):
             written = judge(ref, place, links, self.snapshot.policies, facts, archived=True)
             return once_final(found, written)
         return found
+
+    def _tips_back(self, place: Place) -> Iterator[Oid]:
+        ref = self.state.refs.archive(place.group, month_of(place.leaf))
+        if archive := self.snapshot.tips.get(ref):
+            for one in (archive, *lost(self.state, ref, archive)):
+                yield from tips_back(self.state, one, place.leaf)
 
     def _listed(self, pool: str, archive: Oid) -> Iterator[tuple[str, Oid, str]]:
         return ((pool, archive, build) for build in listed(self.state, archive))

@@ -8,7 +8,7 @@ from typing import Any
 
 from citgit.errors import BadRecord, Errored, NotFound, Refused
 from citgit.flows.chains import LONGEST
-from citgit.flows.state import State
+from citgit.flows.state import Fold, State
 from citgit.interfaces import Entry, Oid
 from citgit.model.build import Build
 from citgit.model.pattern import pattern
@@ -23,12 +23,13 @@ _WIDTH, _NAME, _END = 63, slice(6, 42), 43
 DIRECTORY = 0o040000
 FILE = 0o100644
 
+_LONGEST_TIP = 1 << 10
+
 LARGEST = 1 << 26
 """Bytes of a day's tree that are read at most: a million builds on one day."""
 
 _DAYS_KEPT = 4
 _MONTHS_KEPT = 64
-_FOLDS_KEPT = 1_000
 _ABSENT_KEPT = 20_000
 
 
@@ -52,25 +53,41 @@ def tip_in(state: State, archive: Oid, build: str) -> Oid:
 
 
 def tips_back(state: State, archive: Oid, build: str) -> Iterator[Oid]:
-    """The tips under which an archive has held the build, newest first: nothing keeps a liar from changing an entry."""
+    """The tips under which an archive has held the build, newest first; none if it does not hold it now.
+
+    Nothing keeps a liar from changing an entry. One that was dropped is told of by `flows.takings`.
+    """
     oid, last = archive, ""
     for _ in range(LONGEST):
         tip = tip_in(state, oid, build)
-        if not tip:
-            return
-        if tip != last:
+        if tip and tip != last:
             yield tip
-        last = tip
-        parents = archive_commit(state, oid).parents
-        if not parents or not is_archive(state, parents[0]):
+        last = tip or last
+        parent = _fold(state, oid).before
+        if not last or not parent or not is_archive(state, parent):
             return
-        oid = parents[0]
+        oid = parent
+
+
+def missing(state: State, new: Oid, old: Oid) -> list[str]:
+    """The ids that one archive commit holds and another one does not, sorted; reads the days that differ."""
+    now, then = _top(state, new), _top(state, old)
+    found: list[str] = []
+    for day, oid in sorted(then.items()):
+        if now.get(day) != oid:
+            kept = set(_ids(state, now[day])) if day in now else set()
+            found += [build for build in _ids(state, oid) if build not in kept]
+    return found
 
 
 def tip_of(state: State, folder: Oid) -> Oid:
-    """The tip that an archived build's folder names; "" if it names none."""
-    blob = next((one.oid for one in state.objects.tree(folder) if one.name == "tip"), "")
-    found = _TIP.fullmatch(state.objects.read(blob)[1]) if blob else None
+    """The tip that an archived build's folder names; "" if it names none, or nothing that is meant to be read."""
+    entries = state.objects.tree(folder)
+    blob = next((one.oid for one in entries if one.name == "tip" and one.mode == FILE), "")
+    try:
+        found = _TIP.fullmatch(state.objects.read(blob, limit=_LONGEST_TIP)[1]) if blob else None
+    except Refused:
+        found = None
     return found[1].decode() if found else ""
 
 
@@ -84,21 +101,10 @@ def archive_commit(state: State, oid: Oid) -> commits.Commit:
 
 def is_archive(state: State, oid: Oid) -> bool:
     """Whether the object is a commit of an archive by its form, with a tree that can be read."""
-    if oid in state.folds:
-        return True
     try:
-        fits = archive_commit(state, oid).message.startswith(SUBJECT)
-        fits = fits and all(one.mode == DIRECTORY and one.name.isdigit() for one in _entries(state, oid))
+        return _fold(state, oid).fits
     except (Refused, Errored):
         return False
-    if fits:
-        _make_room(state.folds, _FOLDS_KEPT)
-        state.folds[oid] = True
-    return fits
-
-
-def _entries(state: State, archive: Oid) -> list[Entry]:
-    return state.objects.tree(archive_commit(state, archive).tree)
 
 
 def follows(state: State, new: Oid, old: Oid) -> bool:
@@ -155,17 +161,31 @@ def _folder_of(state: State, archive: Oid, build: str) -> Oid:
 
 def _top(state: State, archive: Oid) -> dict[str, Oid]:
     """The days of one archive commit."""
-    if archive not in state.months:
-        entries = state.objects.tree(archive_commit(state, archive).tree)
+    return _fold(state, archive).days
+
+
+def _fold(state: State, oid: Oid) -> Fold:
+    if oid not in state.months:
+        commit = archive_commit(state, oid)
+        entries = state.objects.tree(commit.tree)
         _make_room(state.months, _MONTHS_KEPT)
-        state.months[archive] = {one.name: one.oid for one in entries if one.mode == DIRECTORY}
-    return state.months[archive]
+        state.months[oid] = Fold(
+            before=commit.parents[0] if commit.parents else "",
+            days={one.name: one.oid for one in entries if one.mode == DIRECTORY},
+            fits=commit.message.startswith(SUBJECT)
+            and all(one.mode == DIRECTORY and one.name.isdigit() for one in entries),
+        )
+    return state.months[oid]
 
 
 def _day(state: State, oid: Oid) -> bytes:
-    """The bytes of a day's tree; the last few days asked for are kept."""
+    """The bytes of a day's tree; the last few days asked for are kept. One that is too large holds nothing."""
     if oid not in state.days:
-        kind, data = state.objects.read(oid, limit=LARGEST)
+        try:
+            kind, data = state.objects.read(oid, limit=LARGEST)
+        except Refused:
+            # not a million builds: a lie, which must not keep anybody from what was there before it
+            kind, data = "tree", b""
         if kind != "tree":
             raise Refused(f"object {oid[:12]} is a {kind}, not a tree")
         _make_room(state.days, _DAYS_KEPT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from citgit.errors import Refused, Unsupported
 from citgit.flows.answers import Judged
@@ -21,6 +22,21 @@ class Actor:
     signer: Signer
     journal: Journal
     keys: AttemptKeys | None = None
+
+
+class Fold(NamedTuple):
+    """An archive commit: its first parent ("" for none), its days, whether it is an archive by its form."""
+
+    before: Oid
+    days: dict[str, Oid]
+    fits: bool
+
+
+class Takings(NamedTuple):
+    """An archive as it was looked at last, and the commits whose entries later ones dropped, newest first."""
+
+    tip: Oid
+    lost: tuple[Oid, ...] = ()
 
 
 class NoVault:
@@ -45,8 +61,8 @@ class State:
 
     `links` caches what was verified, by oid: a commit's bytes never change. `judged` keeps whole builds by
     (ref, tip, policy), with whatever else had a say. `months`, `days` and `absent` keep what was last read of the
-    archives: the days of an archive commit, the bytes of a day, which builds an archive commit does not hold; `folds`
-    are commits that are archives by their form.
+    archives: an archive commit, the bytes of a day, which builds an archive commit does not hold; `takings` has by ref
+    what was dropped from archives (see `flows.takings`).
     `learned` is told of each chain of policies that was read and verified.
     """
 
@@ -63,10 +79,10 @@ class State:
     chains: dict[Oid, PolicyChain] = field(default_factory=dict)
     learned: Callable[[PolicyChain], None] = lambda chain: None
     judged: dict[tuple[str, Oid, Oid], Judged] = field(default_factory=dict)
-    months: dict[Oid, dict[str, Oid]] = field(default_factory=dict)
+    months: dict[Oid, Fold] = field(default_factory=dict)
     days: dict[Oid, bytes] = field(default_factory=dict)
     absent: set[tuple[Oid, str]] = field(default_factory=set)
-    folds: dict[Oid, bool] = field(default_factory=dict)
+    takings: dict[str, Takings] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

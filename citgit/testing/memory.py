@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -108,7 +109,7 @@ class MemoryObjects:
         while pending:
             each = pending.pop()
             if each not in found and each not in known:
-                kind, data = found[each] = self.read(each)
+                kind, data = found[each] = self.read(each, limit=sys.maxsize)
                 pending += _links(kind, data)
         return found
 

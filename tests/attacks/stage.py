@@ -146,8 +146,12 @@ class Stage:
         """Archives what is final; the ids."""
         return archive(self.state, self.actor(by), Repository(self.state, poll(self.state)), pool)
 
-    def lie(self, entries: Mapping[str, Oid], by: str = EVE, pool: str = "default") -> Oid:
-        """An archive commit that changes the entries of these builds to these tips, by someone who asks nobody."""
+    def lie(self, entries: Mapping[str, Oid], by: str = EVE, pool: str = "default", *, drop: str = "",
+            tip: Entry | None = None) -> Oid:  # fmt: skip
+        """An archive commit that changes the entries of these builds to these tips, by someone who asks nobody.
+
+        `drop` is a build whose entry it leaves out, `tip` the file of that name in their place.
+        """
         store = self.host.objects
         month, day = (give(next(iter(entries))) for give in (month_of, day_of))
         ref = self.refs.archive(pool, month)
@@ -156,9 +160,10 @@ class Stage:
         if before:
             top = store.tree(commits.parse(self.data(before)).tree)
             folders = {one.name: one.oid for one in store.tree(next(one.oid for one in top if one.name == day))}
-        for build, tip in entries.items():
-            text = f"{tip} {hashlib.sha256(self.data(tip)).hexdigest()}\n".encode()
-            folders[build] = store.write_tree([Entry("tip", 0o100644, store.write("blob", text))])
+        folders.pop(drop, None)
+        for build, final in entries.items():
+            text = f"{final} {hashlib.sha256(self.data(final)).hexdigest()}\n".encode()
+            folders[build] = store.write_tree([tip or Entry("tip", 0o100644, store.write("blob", text))])
         tree = store.write_tree(Entry(build, 0o40000, oid) for build, oid in folders.items())
         lines = "".join(f"{build} passed\n" for build in entries)
         subject = f"archive: {len(entries)} builds of {pool} in {month}"

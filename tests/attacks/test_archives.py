@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 from chains import request
-from stage import ANNA, LAB1, LAB2, Stage
+from stage import ANNA, LAB1, LAB2, Stage, team
 
 from citgit.flows.archive import disputes
 from citgit.flows.audit import audit
 from citgit.flows.builds import Repository
 from citgit.flows.poll import poll
-from citgit.interfaces import Oid
+from citgit.interfaces import Entry, Oid
 from citgit.model.build import Build
 from citgit.model.record import Cause, CauseKind, Claim, Observed, Outcome, Promise, Result
 from citgit.rules.ids import promise_id
@@ -67,6 +67,49 @@ def test_an_entry_that_was_changed_is_read_as_it_was(stage: Stage, at: int) -> N
     stage.place(stage.refs.build("default", build), stage.data(records[REQUEST]))  # a late copy of the request
     assert stage.fold() == []
     assert stage.tip(stage.refs.build("default", build)) is None
+
+
+def test_an_entry_that_was_dropped_is_put_back(stage: Stage) -> None:
+    """Whoever saw the entry goes by it, starts no late copy of the build, and puts it back for those who come later."""
+    build, records = ended(stage)
+    other, others = ended(stage)
+    assert sorted(stage.fold()) == sorted([build, other])
+    ref = stage.refs.build("default", build)
+    assert Repository(stage.state, poll(stage.state)).is_archived("default", build)
+    stage.lie({other: others[END]}, drop=build)
+    stage.place(ref, stage.data(records[REQUEST]))
+    assert Repository(stage.state, poll(stage.state)).is_archived("default", build)
+    assert stage.fold() == [build]
+    assert stage.tip(ref) == records[REQUEST], "it goes only when the entry is there"
+    assert stage.fold() == []
+    assert stage.tip(ref) is None
+    found = read(stage, build)
+    assert found is not None
+    assert (found.tip, found.outcome) == (records[END], Outcome.PASSED)
+
+
+def test_an_entry_of_a_build_that_a_later_policy_made_void_is_read_as_it_was(stage: Stage) -> None:
+    """That it was archived counts, whatever the newest entry says: it reads errored (revoked), and is over."""
+    build, records = ended(stage)
+    assert stage.fold() == [build]
+    agents = {name: one for name, one in stage.policies.tip.team.agent.items() if name != "lab1"}
+    stage.policy(team(agent=agents), seal=False)
+    stage.lie({build: records[CLAIM]}, LAB2)
+    found = read(stage, build)
+    assert found is not None
+    assert (found.tip, found.outcome, found.revoked) == (records[END], Outcome.ERRORED, True)
+
+
+@pytest.mark.parametrize("mode", [0o160000, 0o100644])
+def test_an_entry_that_cannot_be_read_stops_nobody(stage: Stage, mode: int) -> None:
+    """A `tip` that is another repository's commit, or a huge file, names nothing: the build is folded all the same."""
+    build, records = ended(stage)
+    huge = stage.host.objects.write("blob", b"x" * (1 << 25))
+    stage.lie({build: records[CLAIM]}, LAB2, tip=Entry("tip", mode, "1" * 40 if mode == 0o160000 else huge))
+    assert stage.fold() == [build]
+    found = read(stage, build)
+    assert found is not None
+    assert found.tip == records[END]
 
 
 def test_a_promise_is_not_kept_by_a_liar_s_entry(stage: Stage) -> None:
