@@ -206,5 +206,6 @@ def had_seen_more(state: State, snapshot: Snapshot, link: Link) -> Iterator[str]
         place = state.refs.parse(ref)
         if not place or place.kind is not Kind.ARCHIVE or (snapshot.asked is not None and ref not in snapshot.asked):
             continue
-        if not state.objects.has(tip):
+        # most have seen what is there now, and to look for an object costs more
+        if tip != snapshot.tips.get(ref) and not state.objects.has(tip):
             yield f"{who} had seen an archive that the host does not have: {tip[:12]} of {ref!r}"
