@@ -5,7 +5,10 @@ from __future__ import annotations
 from citgit.git.trees import parse_tree
 from citgit.interfaces import Objects, Oid
 
-_SUBMODULE = 0o160000
+_FOLDER, _SUBMODULE = 0o040000, 0o160000
+
+LARGEST = 1 << 26
+"""Bytes of the largest object that this protocol writes: a day of an archive."""
 
 
 def copy(source: Objects, target: Objects, oid: Oid) -> None:
@@ -19,20 +22,23 @@ def copy(source: Objects, target: Objects, oid: Oid) -> None:
         each = pending.pop()
         if each not in seen and not target.has(each):
             seen.add(each)
-            kind, data = source.read(each)
+            kind, data = source.read(each, limit=LARGEST)
             order.append((kind, data))
-            pending += links(kind, data)
+            pending += [one for one, _ in links(kind, data)]
     with target.group():
         # the deepest first: a copy that is cut off leaves nothing that names what is not there
         for kind, data in reversed(order):
             target.write(kind, data)
 
 
-def links(kind: str, data: bytes) -> list[Oid]:
-    """What an object names: a commit its tree and parents, a tree its entries but submodules' commits."""
+def links(kind: str, data: bytes) -> list[tuple[Oid, bool]]:
+    """What an object names, and whether that names more: a commit its tree and parents, a tree its entries.
+
+    Not the commits of submodules, which are elsewhere.
+    """
     if kind == "tree":
-        return [entry.oid for entry in parse_tree(data) if entry.mode != _SUBMODULE]
+        return [(one.oid, one.mode == _FOLDER) for one in parse_tree(data) if one.mode != _SUBMODULE]
     if kind == "commit":
         head = data.split(b"\n\n", 1)[0].split(b"\n")
-        return [line.split(b" ")[1].decode() for line in head if line.startswith((b"tree ", b"parent "))]
+        return [(line.split(b" ")[1].decode(), True) for line in head if line.startswith((b"tree ", b"parent "))]
     return []

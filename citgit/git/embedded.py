@@ -164,9 +164,9 @@ class EmbeddedObjects:
 
     def _keep(self, oid: Oid) -> bool:
         self._root(self.own)
-        pending, seen = [oid], {EMPTY_TREE}
+        pending, seen = [(oid, True)], {EMPTY_TREE}
         while pending:
-            each = pending.pop()
+            each, names = pending.pop()
             if each in seen or each in self._kept:
                 continue
             seen.add(each)
@@ -175,8 +175,9 @@ class EmbeddedObjects:
             found = self.own.link(self.host, each)
             if found is None:
                 return False
-            if found:
-                pending += closure.links(*self.host.read(each))
+            if found and names:
+                # files are never read here: anybody can push a huge one
+                pending += closure.links(*self.host.read(each, limit=closure.LARGEST))
         return True
 
     def _root(self, store: GitObjects) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 from citgit.errors import Bug, Errored, NodeFull
 from citgit.git.pack import pack
@@ -111,7 +113,7 @@ class GitObjects:
         return oid
 
     def link(self, other: GitObjects, oid: Oid) -> bool | None:
-        """Has this store hold an object of another one on the same file system; not synced.
+        """Has this store hold an object of another one on the same file system; not synced. Raises NodeFull.
 
         True if it is new here, False if it was here, None if the other does not have it as a file of its own.
         """
@@ -131,7 +133,7 @@ class GitObjects:
                 # another user's file in a repository that is shared with them, mostly: then a copy does
                 if self.has(oid):
                     return False
-                self.write(*other.read(oid))
+                self._copy(other, oid)
                 return True
         return False if self.has(oid) else None
 
@@ -195,6 +197,18 @@ class GitObjects:
             return False
         return True
 
+    def _copy(self, other: GitObjects, oid: Oid) -> None:
+        """A loose object as it is, however large: its bytes are checked when it is read."""
+        try:
+            source = open(other._loose(oid), "rb")  # noqa: SIM115
+        except OSError as error:
+            raise other._damaged(oid, str(error)) from error
+        try:
+            with source, _whole(self._loose(oid)) as target:
+                shutil.copyfileobj(source, target)
+        except OSError as error:
+            raise self._full(error) from error
+
     def _write(self, objects: Mapping[Oid, tuple[str, bytes]]) -> None:
         try:
             if len(objects) >= _PACKED_FROM:
@@ -205,10 +219,13 @@ class GitObjects:
             elif objects:
                 self._write_loose(objects)
         except OSError as error:
-            raise NodeFull(
-                f"cannot store an object in {str(self.git_dir)!r}: {error.strerror}",
-                hint="free some space there, or make it writable for this user",
-            ) from error
+            raise self._full(error) from error
+
+    def _full(self, error: OSError) -> NodeFull:
+        return NodeFull(
+            f"cannot store an object in {str(self.git_dir)!r}: {error.strerror}",
+            hint="free some space there, or make it writable for this user",
+        )
 
     def _write_loose(self, objects: Mapping[Oid, tuple[str, bytes]]) -> None:
         """Each as a file that is whole under its name or absent, whatever happens to the machine."""
@@ -218,17 +235,8 @@ class GitObjects:
             folder = path[:-39]
             if not os.path.isdir(folder):
                 folders.add(self._objects)
-            handle, temporary = _scratch(folder)
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(zlib.compress(b"%s %d\0%s" % (kind.encode(), len(data), data), 1))
-                    file.flush()
-                    os.fchmod(handle, 0o444)
-                    os.fsync(handle)
-                os.rename(temporary, path)
-            except BaseException:
-                Path(temporary).unlink(missing_ok=True)
-                raise
+            with _whole(path) as file:
+                file.write(zlib.compress(b"%s %d\0%s" % (kind.encode(), len(data), data), 1))
             folders.add(folder)
         for folder in folders:
             sync_folder(folder)
@@ -241,6 +249,22 @@ def sync_folder(folder: str | Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+@contextlib.contextmanager
+def _whole(path: str) -> Iterator[BinaryIO]:
+    """A file that gets its name, its content synced, when this ends without an error."""
+    handle, temporary = _scratch(path[:-39])
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fchmod(handle, 0o444)
+            os.fsync(handle)
+        os.rename(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
 
 
 def _scratch(folder: str) -> tuple[int, str]:

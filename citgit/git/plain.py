@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from citgit.errors import Refused
 from citgit.interfaces import Objects, Oid
 from citgit.model.pattern import pattern
 
@@ -36,7 +37,15 @@ class File:
 
 
 def plain_files(objects: Objects, tree: Oid) -> list[File] | None:
-    """The files of a tree; None if it is not plain. Raises NotFound, Errored, Refused."""
+    """The files of a tree; None if it is not plain. Raises NotFound, Errored."""
+    try:
+        return _read(objects, _named(objects, tree))
+    except Refused:
+        # beyond what is read at once: that is for git to write
+        return None
+
+
+def _named(objects: Objects, tree: Oid) -> list[tuple[str, int, Oid]] | None:
     named: list[tuple[str, int, Oid]] = []
     folders = [("", tree)]
     while folders:
@@ -52,15 +61,17 @@ def plain_files(objects: Objects, tree: Oid) -> list[File] | None:
                 named.append((path + entry.name, entry.mode, entry.oid))
             else:
                 return None
-    return _read(objects, named)
+    return named
 
 
-def _read(objects: Objects, named: Iterable[tuple[str, int, Oid]]) -> list[File] | None:
+def _read(objects: Objects, named: Iterable[tuple[str, int, Oid]] | None) -> list[File] | None:
+    if named is None:
+        return None
     found, size = [], 0
     for path, mode, oid in named:
-        kind, data = objects.read(oid)
+        kind, data = objects.read(oid, limit=_MOST_BYTES - size)
         size += len(data)
-        if kind != "blob" or size > _MOST_BYTES or (mode == _LINK and (not data or b"\0" in data)):
+        if kind != "blob" or (mode == _LINK and (not data or b"\0" in data)):
             return None
         found.append(File(path, mode, oid, data))
     return found

@@ -50,7 +50,7 @@ class Mirrors:
         self._environment = environment
         self._stores: dict[Path, GitObjects] = {}
         self._whole: set[tuple[str, Oid]] = set()
-        self._last: dict[tuple[Path, Oid], list[File]] = {}
+        self._last: dict[tuple[Path, Oid], list[File] | None] = {}
 
     def path(self, url: str) -> Path:
         """Where the mirror of `url` is, or would be."""
@@ -158,16 +158,15 @@ class Mirrors:
         return used
 
     def _plain(self, mirror: Path, tree: Oid) -> list[File] | None:
-        """The files of a plain tree. Those of the last ones are kept until they are checked out, small ones longer:
-        a queue often builds one revision."""
+        """The files of a plain tree, None of another one. Those of the last ones are kept until they are checked out,
+        small ones longer: a queue often builds one revision."""
         key = (mirror, tree)
         if key in self._last:
             return self._last[key]
         files = plain_files(self._store(mirror), tree)
-        if files is not None:
-            while len(self._last) >= _LAST_KEPT:
-                self._last.pop(next(iter(self._last)))
-            self._last[key] = files
+        while len(self._last) >= _LAST_KEPT:
+            self._last.pop(next(iter(self._last)))
+        self._last[key] = files
         return files
 
     def _submodule(self, each: Submodule, target: Path, deep: int) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import random
@@ -245,6 +246,27 @@ def test_many_objects_become_a_pack(host: Path) -> None:
         few = objects.write("blob", b"few")
     assert (host / "objects" / few[:2] / few[2:]).is_file()
     must(["fsck", "--strict"], git_dir=host, doing="check")
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_huge_file_in_a_record_stops_no_fetch(host: Path, monkeypatch: pytest.MonkeyPatch, refused: bool) -> None:
+    """Anybody may push one; it is linked, or copied where a link is refused, and not read."""
+    store = GitObjects(host)
+    huge = store.write("blob", b"x" * (17 << 20))
+    tree = store.write_tree([Entry("payload", 0o100644, huge)])
+    who = "eve <eve@x> 1 +0000"
+    text = f"tree {tree}\nauthor {who}\ncommitter {who}\n\nhuge\n"
+    must(["update-ref", ONE, tip := store.write("commit", text.encode())], git_dir=host, doing="push")
+    one = client(host, "anna")
+    if refused:
+        monkeypatch.setattr(os, "link", _refused)
+    assert one.remote.fetch([POOL]) == {ONE: tip}
+    own = GitObjects(host.with_name("anna.git"))
+    assert own.read(huge, limit=1 << 25)[1] == b"x" * (17 << 20)
+
+
+def _refused(source: str, target: str) -> None:
+    raise PermissionError(errno.EPERM, "not permitted", source)
 
 
 def test_place_of(host: Path, tmp_path: Path) -> None:

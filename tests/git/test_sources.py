@@ -213,6 +213,28 @@ def test_checkout(project: Project, mirrors: Mirrors, tmp_path: Path) -> None:
     assert not (target / ".git" / "hooks").exists()
 
 
+def test_checkout_of_a_huge_file(project: Project, mirrors: Mirrors, tmp_path: Path) -> None:
+    """What is too much to be read at once is git's to write."""
+    (project.path / "video").write_bytes(b"x" * (17 << 20))
+    commit = project.commit({"a": "1"})
+    mirrors.fetch(project.url, commit)
+    assert not mirrors.is_light(project.url, commit)
+    mirrors.checkout(project.url, commit, tmp_path / "build", submodules=False)
+    assert (tmp_path / "build" / "video").stat().st_size == 17 << 20
+
+
+def test_a_tree_is_looked_through_once(
+    project: Project, mirrors: Mirrors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether its files are few is asked before it is checked out, and the answer "no" is kept too."""
+    commit = project.commit({".gitattributes": "* text=auto\n"})
+    mirrors.fetch(project.url, commit)
+    assert not mirrors.is_light(project.url, commit)
+    monkeypatch.setattr("citgit.git.sources.plain_files", None)
+    mirrors.checkout(project.url, commit, tmp_path / "build", submodules=False)
+    assert (tmp_path / "build" / ".gitattributes").is_file()
+
+
 def test_checkout_obeys_no_configuration(
     project: Project, mirrors: Mirrors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
