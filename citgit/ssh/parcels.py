@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from citgit.errors import CitError, TryAgain
+from citgit.errors import CitError, Refused, TryAgain
 from citgit.interfaces import EMPTY_TREE, Entry, Objects, Oid
 from citgit.model.names import is_oid
 from citgit.ssh.frames import BODY_LIMIT
@@ -65,13 +65,21 @@ def packed(objects: Objects, oids: list[tuple[str, Oid]]) -> tuple[list[Parcel],
     contents: list[bytes] = []
     size = 0
     for _, oid in reversed(oids):
-        kind, data = objects.read(oid)
+        kind, data = carried(objects, oid)
         size += len(data)
         if size > BODY_LIMIT or len(parcels) == MOST_OBJECTS:
             raise TooMuch(f"{len(oids)} objects are too much for one message")
         parcels.append((kind, len(data)))
         contents.append(data)
     return parcels, contents
+
+
+def carried(objects: Objects, oid: Oid) -> tuple[str, bytes]:
+    """Kind and bytes of an object that one body holds. Raises NotFound, TooMuch."""
+    try:
+        return objects.read(oid, limit=BODY_LIMIT)
+    except Refused as error:
+        raise TooMuch(error.message) from error
 
 
 def _links(objects: Objects, oid: Oid) -> tuple[Oid, list[Oid]]:

@@ -35,7 +35,7 @@ from citgit.ssh.messages import (
     unpack,
 )
 from citgit.ssh.messages import Objects as ObjectsMessage
-from citgit.ssh.parcels import Known, TooMuch, walk
+from citgit.ssh.parcels import Known, TooMuch, carried, walk
 
 _MOST_REFS = 200_000
 _MOST_MISSING = 1000
@@ -228,9 +228,7 @@ class Session:
         contents: list[bytes] = []
         size = 0
         for oid in needed:
-            kind, data = self._objects.read(oid)
-            if len(data) > BODY_LIMIT:
-                raise TooMuch(f"object {oid[:12]} has {len(data)} bytes")
+            kind, data = carried(self._objects, oid)
             if parcels and (size + len(data) > BODY_LIMIT or len(parcels) == _BATCH):
                 yield encode(ObjectsMessage(id=number, objects=parcels), b"".join(contents))
                 parcels, contents, size = [], [], 0
