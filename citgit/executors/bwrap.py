@@ -160,8 +160,8 @@ def _explain(plan: Plan, status: int) -> str:
         try:
             if "exit-code" in msgspec.json.decode(line, type=dict[str, object]):
                 return ""
-        except msgspec.MsgspecError:
-            continue
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            continue  # the build can write there
     with open(Path(plan.directory) / "log" / "err", "rb") as file:
         words = file.read(4096).decode(errors="replace").strip()
     return f"cannot make the sandbox: {words or f'bwrap ended with status {status}'}"

@@ -17,6 +17,9 @@ _ALTERNATES = "objects/info/alternates"
 _MOST_FILES = 50_000
 _MOST_WORDS = 1 << 16
 _DEEPEST = 5
+_MOST_DEEP = 32
+"""Folders below each other in the parts of a log: two for each of its levels."""
+
 _SAFE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -96,7 +99,7 @@ def take_parts(room: Path, target: Path, limit: int) -> None:
                 seen += 1
                 if left >= 0 and seen <= _MOST_FILES:
                     left -= _copy(here, name, place / name, left + 1)
-            if seen > _MOST_FILES:
+            if seen > _MOST_FILES or path.count(os.sep) > _MOST_DEEP:
                 folders.clear()
     finally:
         os.close(top)

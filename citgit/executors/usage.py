@@ -18,6 +18,7 @@ _TIMES = pattern(r"(\d+)m(\d+)[.,](\d+)s")
 _PAGE_KIB = os.sysconf("SC_PAGE_SIZE") // 1024
 _DISK_ENTRIES = 200_000
 _DISK_SECONDS = 2.0
+_MOST = 10**15
 
 INNER = "usage.inner"
 """The file in which a shell inside of a sandbox tells what it waited for, as `times` prints it."""
@@ -43,7 +44,7 @@ def load_peak(directory: Path) -> Peak:
     """The peak that an earlier look kept; zero if there is none."""
     try:
         return msgspec.json.decode((directory / "peak").read_bytes(), type=Peak)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return Peak()
 
 
@@ -104,7 +105,8 @@ def total(directory: Path, workspace: Path, wall_ms: int, peak: Peak, children: 
     """The usage of an ended attempt; `children` is what the kernel says if the shim was our own child."""
     said = _said(directory / "usage")
     read, written = _moved(said)
-    cpu, rss = _cpu_ms(said) + _cpu_ms(_said(directory / INNER)), 0
+    # the build can write into one of these
+    cpu, rss = min(_MOST, _cpu_ms(said) + _cpu_ms(_said(directory / INNER))), 0
     if children is not None:
         # Without a word from the shim this is the best; it counts the shim's helpers too.
         cpu = cpu or round((children.ru_utime + children.ru_stime) * 1000)
@@ -115,8 +117,8 @@ def total(directory: Path, workspace: Path, wall_ms: int, peak: Peak, children: 
         wall_ms=wall_ms,
         cpu_ms=cpu,
         max_rss_kib=max(rss, peak.rss_kib),
-        read_bytes=max(read, peak.read_bytes),
-        written_bytes=max(written, peak.written_bytes),
+        read_bytes=min(_MOST, max(read, peak.read_bytes)),
+        written_bytes=min(_MOST, max(written, peak.written_bytes)),
         disk_bytes=disk(workspace),
     )
 

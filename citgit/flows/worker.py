@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-import msgspec
+from msgspec.structs import replace
 
 from citgit.errors import Dismissed, NotYet, RemoteAway
 from citgit.flows import reap
@@ -22,16 +22,17 @@ from citgit.flows.heartbeat import Heart, beat, renewed
 from citgit.flows.outbox import Outbox
 from citgit.flows.placing import needed, reasons
 from citgit.flows.poll import poll
-from citgit.flows.private import conceal_result, need_open, need_vault, reveal
+from citgit.flows.private import need_open, need_vault, reveal
 from citgit.flows.progress import Unsaid
 from citgit.flows.restore import Caution
+from citgit.flows.results import draft_result
 from citgit.flows.state import Actor, State
 from citgit.flows.telling import Event, Once, guarded
 from citgit.flows.writing import Draft, draft, is_wanted, resend
 from citgit.interfaces import Answer, Oid, Workshop
 from citgit.model.build import Build
 from citgit.model.names import HERE
-from citgit.model.record import Advert, Body, Claim, Decision, Observed, Outcome, Progress, RecordType, Request, Result
+from citgit.model.record import Advert, Body, Claim, Decision, Observed, Progress, RecordType, Request, Result
 from citgit.model.team import TeamLimits
 from citgit.rules.authority import fallen, fallen_asker, stop_reason
 from citgit.rules.judge import promises_of
@@ -181,16 +182,14 @@ class Worker:
             build = self._find(repository, build_id) if result else None
             if result is None or build is None or build.held is None or build.held.claim != oid or build.is_final:
                 continue
-            if build.ref in self.doubtful:
-                continue
-            if not result.log.where and (where := self.unsaid.where(oid)):
-                result = msgspec.structs.replace(result, log=msgspec.structs.replace(result.log, where=f"{where}/log"))
-            gone = stop_reason(repository.snapshot.policies.tip, build.owner, build.principal)
-            if gone and result.outcome is not Outcome.PASSED:
-                result = msgspec.structs.replace(result, outcome=Outcome.CANCELLED, reason=f"stopped: {gone}")
-            result = conceal_result(self.state, repository.snapshot.policies, build, result)
-            made = self._draft(repository, build, result)
-            self.outbox.add(made, lambda made, result=result: self._published(made, result))  # type: ignore[misc]
+            if build.ref not in self.doubtful:
+                self._guard("publish", lambda b=build, r=result: self._publish(repository, b, r), build_id)  # type: ignore[misc]
+
+    def _publish(self, repository: Repository, build: Build, result: Result) -> None:
+        if not result.log.where and (where := self.unsaid.where(result.claim)):
+            result = replace(result, log=replace(result.log, where=f"{where}/log"))
+        made = draft_result(self.state, self.actor, repository, build, result)
+        self.outbox.add(made, lambda made: self._published(made, result))
 
     def _published(self, made: Draft, result: Result) -> None:
         build = made.ref.rpartition("/")[2]

@@ -10,15 +10,25 @@ from pathlib import Path
 
 import msgspec
 
+from citgit.model.log import Count, refuse_exit
 from citgit.model.record import Exit
 
 VERSION = 1
+
+INDEX = "index.json"
+SECTIONS = "sections.json"
 
 PARTS = "parts"
 """The directory in a component that holds its parts; a name of its own, so that a part can be called `out`."""
 
 TOOLS = Path(__file__).with_name("tools")
 """The programs by which a build makes parts: POSIX shell, for a node that has nothing else."""
+
+_LATER = (INDEX, SECTIONS, "out.zst", "err.zst")
+"""What is made of a component after its end, by nobody but citgit."""
+
+UNREADABLE = (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What reading a file of JSON raises that a build may have written."""
 
 _DEPTH = 16
 _MOST = 5000
@@ -33,11 +43,14 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
 
     version: int = VERSION
     name: str = ""
-    started: int = 0
-    ended: int = 0
+    started: Count = 0
+    ended: Count = 0
     exit: Exit = Exit()
     truncated: bool = False
-    cpu_ms: int = 0
+    cpu_ms: Count = 0
+
+    def __post_init__(self) -> None:
+        refuse_exit(self.exit)
 
 
 def sizes(component: Path) -> tuple[int, int]:
@@ -64,20 +77,28 @@ class Capture:
         return out, err
 
     def parts(self, component: Path, ms: int) -> int:
-        """Marks all components below this one; the bytes that their streams hold in all. Raises OSError.
+        """Marks all components below this one; the bytes that their streams hold in all.
 
-        The build writes there: nothing is followed, and what is no regular file is passed over.
+        The build writes there: nothing is followed, and what is no regular file, or cannot be opened, is passed over.
         """
         written = 0
         for files, folder in _part_folders(component):
             out, err = (_size(name, folder) for name in ("out", "err"))
             written += out + err
-            if "times" in files and stat.S_ISREG(os.stat("times", dir_fd=folder, follow_symlinks=False).st_mode):
-                _mark(os.open("times", os.O_RDWR | os.O_APPEND | _SAFE, dir_fd=folder), ms, out, err)
+            with contextlib.suppress(OSError):
+                if "times" in files and stat.S_ISREG(os.stat("times", dir_fd=folder, follow_symlinks=False).st_mode):
+                    _mark(os.open("times", os.O_RDWR | os.O_APPEND | _SAFE, dir_fd=folder), ms, out, err)
         return written
 
     def finish(self, component: Path, ended: int, exit: Exit, limit: int) -> bool:
-        """Closes the component, cutting the streams to `limit` bytes in all; whether it had to. Raises OSError."""
+        """Closes the component, cutting the streams to `limit` bytes in all; whether it had to. Raises OSError.
+
+        What only citgit makes of an ended component goes away if the build put it there.
+        """
+        for folder in _folders(component):
+            for name in _LATER:
+                with contextlib.suppress(OSError):
+                    os.unlink(name, dir_fd=folder)
         out, err = sizes(component)
         # Neither stream may push the other out: each keeps at least half of the limit if it needs it.
         keep_out = min(out, max(limit - err, limit // 2))
@@ -106,6 +127,18 @@ def _part_folders(component: Path) -> Iterator[tuple[list[str], int]]:
             folders.clear()
         elif "component.json" in files:
             yield files, folder
+
+
+def _folders(component: Path) -> Iterator[int]:
+    """Descriptors of the component and of those below it."""
+    with contextlib.suppress(OSError):
+        folder = os.open(component, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            yield folder
+        finally:
+            os.close(folder)
+    for _, below in _part_folders(component):
+        yield below
 
 
 def _size(name: str, folder: int) -> int:
@@ -138,7 +171,7 @@ def read_about(component: Path) -> About:
     try:
         with open(open_regular(component / "component.json"), "rb") as file:
             return msgspec.json.decode(file.read(65536), type=About)
-    except (OSError, msgspec.MsgspecError):
+    except UNREADABLE:
         return About()
 
 

@@ -13,6 +13,7 @@ from citgit.logs.clean import visible
 from citgit.logs.matchers import RANKS, Matchers
 from citgit.logs.read import Line, failing, read, tail
 from citgit.logs.tree import failures
+from citgit.model.log import LogNode
 from citgit.model.record import FirstError
 
 _BEFORE, _AFTER = 3, 6
@@ -50,20 +51,25 @@ def first_error(source: LogSource, matchers: Matchers) -> FirstError | None:
     best: tuple[int, FirstError] | None = None
     try:
         nodes = source.nodes()
-        first = failures(nodes)[:_MOST_PARTS]
-        for node in [*first, *(node for node in nodes[:_MOST_PARTS] if node not in first)]:
-            found = _in_component(source, node.path, matchers)
-            if found and (best is None or found[0] < best[0]):
-                best = found
-            if best and best[0] == 0:
-                break
     except (NotFound, OSError):
-        pass
+        return None
+    first = failures(nodes)[:_MOST_PARTS]
+    for node in [*first, *(node for node in nodes[:_MOST_PARTS] if node not in first)]:
+        try:
+            found = _in_component(source, node, matchers)
+        except (NotFound, OSError):
+            continue  # this one is damaged, or gone: the others are not
+        if found and (best is None or found[0] < best[0]):
+            best = found
+        if best and best[0] == 0:
+            break
     return best[1] if best else None
 
 
-def _in_component(source: LogSource, path: str, matchers: Matchers) -> tuple[int, FirstError] | None:
-    index = source.index(path)
+def _in_component(source: LogSource, node: LogNode, matchers: Matchers) -> tuple[int, FirstError] | None:
+    path = node.path
+    # what is known of a part that output marks off is in the index of the component whose output it is
+    index = None if node.stream else source.index(path)
     if index is None:
         found = search(_bounded(read(source, path)), matchers)
         if found is None or found.rank > 0:

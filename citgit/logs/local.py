@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections import OrderedDict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from citgit.errors import NotFound
-from citgit.logs.capture import open_regular, read_about
-from citgit.logs.tree import MOST, component, ordered, part_names
+from citgit.logs.capture import INDEX, SECTIONS, UNREADABLE, open_regular, read_about
+from citgit.logs.tree import MOST, component, is_directory, ordered, part_names
 from citgit.model.log import STREAMS, LogIndex, LogNode
 
 if TYPE_CHECKING:
     from citgit.logs.packed import Packed
 
-INDEX = "index.json"
-SECTIONS = "sections.json"
 _FILES = ("out", "err", "times")
 _MOST_OPEN = 4
-_MOST_JSON = 64 << 20
+_MOST_JSON = 16 << 20
 _T = TypeVar("_T")
 
 
@@ -46,13 +46,17 @@ class LocalLog:
         found = [self.look("")]
         at = 0
         while at < len(found) and len(found) < MOST:
-            node = found[at]
+            parts = sorted(self._parts(found[at].path), key=lambda one: (one.started, one.path))
             at += 1
-            place = component(self.root, node.path)
-            names = part_names(place, node.path)
-            parts = sorted((self._node(path, place) for path, place in names), key=lambda one: (one.started, one.path))
             found[at:at] = parts[: MOST - len(found)]
         return ordered([*found, *list(self._marked_off().values())[: MOST - len(found)]])
+
+    def _parts(self, path: str) -> Iterator[LogNode]:
+        """The components in the component at `path`; one that is gone by now is none."""
+        with contextlib.suppress(NotFound):
+            for name, place in part_names(component(self.root, path), path):
+                with contextlib.suppress(NotFound):
+                    yield self._node(name, place)
 
     def look(self, path: str) -> LogNode:
         """One component as it is now. Raises NotFound."""
@@ -97,7 +101,7 @@ class LocalLog:
         return found
 
     def _node(self, path: str, place: Path) -> LogNode:
-        if not place.is_dir():
+        if not is_directory(place):
             raise NotFound(f"no log in '{place}'", hint="`cit show BUILD` says where its log is")
         about = read_about(place)
         # the sizes after the end: what is told to have ended must be whole
@@ -121,13 +125,17 @@ class LocalLog:
     def _marked_off(self) -> dict[str, LogNode]:
         if self._sections is None or not self._sections:
             found = _decoded(self.root / SECTIONS, Sections)
-            self._sections = {one.path: one for one in found.sections} if found else {}
+            self._sections = {one.path: one for one in found.sections if _is_section(one)} if found else {}
         return self._sections
+
+
+def _is_section(one: LogNode) -> bool:
+    return bool(one.stream and one.path) and one.path.isprintable() and one.begin <= one.end
 
 
 def _decoded(path: Path, kind: type[_T]) -> _T | None:
     try:
         with open(open_regular(path), "rb") as file:
             return msgspec.json.decode(file.read(_MOST_JSON), type=kind)
-    except (OSError, msgspec.MsgspecError):
+    except UNREADABLE:
         return None

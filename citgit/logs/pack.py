@@ -17,9 +17,9 @@ from typing import BinaryIO
 import msgspec
 
 from citgit.errors import NotFound
-from citgit.logs.capture import open_regular
+from citgit.logs.capture import INDEX, open_regular
 from citgit.logs.clean import visible
-from citgit.logs.local import INDEX, LocalLog
+from citgit.logs.local import LocalLog
 from citgit.logs.matchers import Matchers
 from citgit.logs.packed import BLOCK, pack
 from citgit.logs.tree import component

@@ -77,6 +77,8 @@ class Packed:
         place, whole = self._places[number], self._starts[number + 1] - self._starts[number]
         data = os.pread(self._file.fileno(), self._places[number + 1] - place, place)
         try:
+            if zstandard.frame_content_size(data) != whole:
+                raise Damaged(f"frame {number} of a packed log does not say that it holds {whole} bytes")
             found = zstandard.ZstdDecompressor().decompress(data, max_output_size=whole)
         except zstandard.ZstdError as error:
             raise Damaged(f"frame {number} of a packed log: {error}") from None

@@ -19,6 +19,8 @@ _BLOCK = 256 * 1024
 _TAIL_BYTES = 4 * 1024 * 1024
 _MARK_BYTES = 80
 _MARKS_BLOCK = 16 * 1024
+_MOST_DIGITS = 15
+"""Of a number in a mark: a build may write any, and a record takes none beyond 2^53."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,8 @@ class _Marks:
         """The next line with its end; empty if there is none yet."""
         while (at := self._buffer.find(b"\n")) < 0:
             more = self._source.read(self._path, "times", self._at + len(self._buffer), _MARKS_BLOCK)
-            if not more:
-                return b""
+            if not more or len(self._buffer) > _MARKS_BLOCK:
+                return b""  # no marks: a line of them is short
             self._buffer += more
         line, self._buffer = self._buffer[: at + 1], self._buffer[at + 1 :]
         self._at += at + 1
@@ -80,7 +82,9 @@ def _parse(line: bytes) -> tuple[int, int, int] | None:
     words = line.split()
     if len(words) != 3 or len(line) > _MARK_BYTES or not line.endswith(b"\n"):
         return None
-    return (int(words[0]), int(words[1]), int(words[2])) if all(word.isdigit() for word in words) else None
+    if not all(word.isdigit() and len(word) <= _MOST_DIGITS for word in words):
+        return None
+    return int(words[0]), int(words[1]), int(words[2])
 
 
 @dataclass(slots=True)
@@ -181,10 +185,15 @@ def watch(source: LogSource, stopped: Callable[[], bool]) -> Iterator[tuple[str,
                 continue  # its lines are those of the component that it is a section of
             if node.path not in known:
                 known[node.path] = _steps(source, node.path, (0, 0), lambda: bool(over))
-            for step in known[node.path]:
-                if step is None:
-                    break
-                yield node.path, step
+            try:
+                for step in known[node.path]:
+                    if step is None:
+                        break
+                    yield node.path, step
+            except NotFound:
+                if not node.path:
+                    raise
+                continue  # a part that left nothing is removed when it ends
         if not over:
             yield None
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,8 +15,9 @@ import msgspec
 
 from citgit.errors import NotFound
 from citgit.interfaces import LogSource
+from citgit.logs.capture import SECTIONS
 from citgit.logs.clean import visible
-from citgit.logs.local import SECTIONS, LocalLog, Sections
+from citgit.logs.local import LocalLog, Sections
 from citgit.logs.read import times
 from citgit.model.log import STREAMS, LogNode
 from citgit.model.result import Exit
@@ -26,6 +26,7 @@ _MOST_BYTES = 16 << 20
 """What is looked at in all: it happens between the end of the command and its result."""
 
 _MOST = 1000
+_MOST_MARKS = 100_000
 _DEPTH = 8
 _BLOCK = 1 << 20
 _NAME = 80
@@ -47,13 +48,32 @@ _ENDS = ("blockClosed", "testSuiteFinished")
 
 @dataclass(slots=True)
 class _Open:
-    """A part whose end has not been seen: what it is called, where it began, what began it."""
+    """A part whose end has not been seen: what it is called, where it began, what began it; its path from the root."""
 
     name: str
     begin: int
     kind: str
     started: int = 0
     failed: bool = False
+    path: str = ""
+
+
+@dataclass(slots=True)
+class _Names:
+    """The paths that are taken in the whole log, and how many marks may still be looked at."""
+
+    taken: dict[str, int]
+    marks: int = _MOST_MARKS
+
+    def unique(self, path: str) -> str:
+        """The path, or one with a number behind it."""
+        name, count = path, self.taken.get(path, 0)
+        while name in self.taken:
+            count += 1
+            name = f"{path}.{count + 1}"
+        self.taken[path] = count
+        self.taken.setdefault(name, 0)
+        return name
 
 
 @dataclass(slots=True)
@@ -61,12 +81,18 @@ class _Scan:
     """The parts of one stream of one component, in order."""
 
     node: LogNode
-    stream: str
+    names: _Names
     stack: list[_Open] = field(default_factory=list)
-    found: list[tuple[str, _Open, int, int]] = field(default_factory=list)
+    found: list[tuple[_Open, int, int]] = field(default_factory=list)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no further mark counts."""
+        return len(self.found) >= _MOST or self.names.marks <= 0
 
     def mark(self, found: re.Match[bytes], at: int) -> None:
         """A mark whose line begins at byte `at`."""
+        self.names.marks -= 1
         words = {key: value.decode(errors="replace") for key, value in found.groupdict().items() if value is not None}
         if "group" in words:
             self._open(_Open(words["group"], at, "group"), at)
@@ -94,8 +120,13 @@ class _Scan:
     def _open(self, one: _Open, at: int) -> None:
         if one.kind != "step":
             self._close("step", "", at)
-        if len(self.stack) < _DEPTH and len(self.found) < _MOST:
+        if len(self.stack) < _DEPTH and len(self.found) + len(self.stack) < _MOST:
+            one.path = "" if one.kind == "step" else self._path(one)
             self.stack.append(one)
+
+    def _path(self, one: _Open) -> str:
+        above = self.stack[-1].path if self.stack else self.node.path
+        return self.names.unique(f"{above}/{_safe(one.name)}" if above else _safe(one.name))
 
     def _close(self, kind: str, name: str, at: int, ended: int = 0) -> None:
         if any(one.kind == kind and name in ("", one.name) for one in self.stack):
@@ -106,9 +137,10 @@ class _Scan:
     def _pop(self, at: int, ended: int = 0) -> None:
         one = self.stack.pop()
         # of ninja's many steps those that failed are parts; the others are what its log is about
-        if one.kind != "step" or one.failed:
-            above = "/".join(_safe(each.name) for each in self.stack)
-            self.found.append((f"{above}/{_safe(one.name)}" if above else _safe(one.name), one, at, ended))
+        if one.failed:
+            one.path = self._path(one)
+        if one.path:
+            self.found.append((one, at, ended))
 
 
 def mark_off(root: Path) -> None:
@@ -117,12 +149,15 @@ def mark_off(root: Path) -> None:
     sections: list[LogNode] = []
     left = _MOST_BYTES
     with contextlib.suppress(NotFound, OSError):
-        for node in source.nodes():
+        nodes = [node for node in source.nodes() if not node.stream]
+        names = _Names({node.path: 0 for node in nodes})
+        for node in nodes:
             left -= node.out + node.err
-            if node.stream or left < 0:
+            if left < 0:
                 continue
-            for stream in STREAMS:
-                sections += _sections(source, node, stream)
+            with contextlib.suppress(NotFound, OSError, ValueError):  # this part is damaged: the others are not
+                for stream in STREAMS:
+                    sections += _sections(source, node, stream, names)
         if sections:
             scratch = root / f".{SECTIONS}.new"
             scratch.unlink(missing_ok=True)
@@ -132,37 +167,40 @@ def mark_off(root: Path) -> None:
             scratch.replace(root / SECTIONS)
 
 
-def _sections(source: LogSource, node: LogNode, stream: str) -> Iterator[LogNode]:
-    scan = _Scan(node, stream)
+def _sections(source: LogSource, node: LogNode, stream: str, names: _Names) -> list[LogNode]:
+    scan = _Scan(node, names)
     size = node.out if stream == "out" else node.err
     at, rest = 0, b""
-    while block := source.read(node.path, stream, at, _BLOCK):
+    while not scan.is_full and (block := source.read(node.path, stream, at, _BLOCK)):
         text = rest + block
         end = text.rfind(b"\n") + 1 if at + len(block) < size else len(text)
         if any(needle in text for needle in _NEEDLES):
             for found in _MARK.finditer(text, 0, end):
+                if scan.is_full:
+                    break
                 begin = found.start() + (text[found.start() : found.start() + 1] == b"\n")
                 scan.mark(found, at - len(rest) + begin)
         # the end of the last whole line stays: a mark begins behind one
         rest = text[max(0, end - 1) :] if end else text[-_NAME:]
         at += len(block)
-    scan.end(at)
-    offsets = sorted({one.begin for _, one, _, _ in scan.found} | {end for _, _, end, _ in scan.found})
+    # what was not looked at any more belongs to what was open then
+    scan.end(size)
+    offsets = sorted({one.begin for one, _, _ in scan.found} | {end for _, end, _ in scan.found})
     when = dict(zip(offsets, times(source, node.path, stream, offsets), strict=True))
-    used: dict[str, int] = {}
-    for path, one, end, ended in sorted(scan.found, key=lambda each: (each[1].begin, -each[2])):
-        used[path] = used.get(path, 0) + 1
-        name = path if used[path] == 1 else f"{path}.{used[path]}"
-        yield LogNode(
-            path=f"{node.path}/{name}" if node.path else name, within=node.path, stream=stream, begin=one.begin,
-            end=end, started=one.started or node.started + when[one.begin],
+    return [
+        LogNode(
+            path=one.path, within=node.path, stream=stream, begin=one.begin, end=end,
+            started=one.started or node.started + when[one.begin],
             ended=max(1, ended or node.started + when[end]), exit=Exit(status=1) if one.failed else Exit(),
-        )  # fmt: skip
+        )
+        for one, end, ended in sorted(scan.found, key=lambda each: (each[0].begin, -each[1]))
+    ]  # fmt: skip
 
 
 def _safe(name: str) -> str:
-    """A name as one part of a path, on one line."""
-    clean = visible(name, colour=False).strip().replace("/", ":")[:_NAME]
+    """A name as one part of a path, on one line: nothing in it that could not be typed."""
+    clean = "".join(one if one.isprintable() else "\ufffd" for one in visible(name, colour=False).replace("/", ":"))
+    clean = clean.strip()[:_NAME].strip()
     return clean if clean not in ("", ".", "..") else "_"
 
 

@@ -24,7 +24,7 @@ def component(root: Path, path: str) -> Path:
     at = root
     for name in path.split("/") if path else []:
         at = at / PARTS / name
-        if name in ("", ".", "..") or "\0" in name or not _is_directory(at.parent) or not _is_directory(at):
+        if name in ("", ".", "..") or "\0" in name or not is_directory(at.parent) or not is_directory(at):
             raise NotFound(f"no component {path[:200]!a}", hint="`cit log BUILD` lists the components")
     return at
 
@@ -32,13 +32,17 @@ def component(root: Path, path: str) -> Path:
 def part_names(place: Path, path: str) -> list[tuple[str, Path]]:
     """The components in the component at `place`: their paths and where they are; none if `path` is deep already."""
     here = place / PARTS
-    if path.count("/") >= DEPTH - 1 or not _is_directory(here):
+    if path.count("/") >= DEPTH - 1 or not is_directory(here):
         return []
-    names = [one.name for one in os.scandir(here) if one.is_dir(follow_symlinks=False)]
+    try:
+        names = [one.name for one in os.scandir(here) if one.is_dir(follow_symlinks=False)]
+    except OSError:
+        return []  # whose it is may have closed it
+    # a name that nobody could type or be shown is none; one of other bytes than UTF-8 is not printable either
     return [
         (f"{path}/{name}" if path else name, here / name)
         for name in names[:MOST]
-        if (here / name / "component.json").is_file()
+        if name.isprintable() and _is_file(here / name / "component.json")
     ]
 
 
@@ -82,8 +86,17 @@ def _outcome(node: LogNode) -> str:
     return "passed" if node.exit.status == 0 else ""
 
 
-def _is_directory(path: Path) -> bool:
+def is_directory(path: Path) -> bool:
+    """Whether it is one itself, not a link to one."""
+    return stat.S_ISDIR(_mode(path))
+
+
+def _is_file(path: Path) -> bool:
+    return stat.S_ISREG(_mode(path))
+
+
+def _mode(path: Path) -> int:
     try:
-        return stat.S_ISDIR(path.lstat().st_mode)
-    except OSError:
-        return False
+        return path.lstat().st_mode
+    except (OSError, ValueError):
+        return 0  # gone, closed, or longer than a path may be

@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 from citgit.model.result import Exit
 
 STREAMS = ("out", "err")
+
+Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+"""Bytes, a moment or a duration in ms: a build may write any number into its log, and a record takes no larger one."""
+
+_Stream = Annotated[str, Meta(pattern="^(out|err)$")]
+_Lines = tuple[Annotated[int, Meta(ge=0, le=2**26)], ...]
+_TEXT = 1000
+_STATUS = 2**31
+_SIGNAL = 32
+
+
+def refuse_exit(exit: Exit) -> None:
+    """Raises ValueError if no command can have ended so: what a component says of itself comes from the build."""
+    if (exit.status is not None and abs(exit.status) > _STATUS) or not _is_word(exit.signal):
+        raise ValueError("not an exit status or the name of a signal")
+
+
+def _is_word(text: str) -> bool:
+    return len(text) <= _SIGNAL and text.isprintable()
 
 
 class LogNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -17,18 +39,21 @@ class LogNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     path: str = ""
-    started: int = 0
-    ended: int = 0
+    started: Count = 0
+    ended: Count = 0
     exit: Exit = Exit()
     truncated: bool = False
-    cpu_ms: int = 0
-    out: int = 0
-    err: int = 0
-    times: int = 0
+    cpu_ms: Count = 0
+    out: Count = 0
+    err: Count = 0
+    times: Count = 0
     within: str = ""
-    stream: str = ""
-    begin: int = 0
-    end: int = 0
+    stream: Annotated[str, Meta(pattern="^(out|err|)$")] = ""
+    begin: Count = 0
+    end: Count = 0
+
+    def __post_init__(self) -> None:
+        refuse_exit(self.exit)
 
     @property
     def failed(self) -> bool:
@@ -44,20 +69,20 @@ class LogNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Failing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A line that says what failed: where it begins in which stream, its number from 1, what it tells."""
 
-    stream: str
-    at: int
-    number: int
-    rank: int
-    file: str = ""
-    line: int = 0
-    message: str = ""
+    stream: _Stream
+    at: Count
+    number: Count
+    rank: Annotated[int, Meta(ge=0, le=9)]
+    file: Annotated[str, Meta(max_length=_TEXT)] = ""
+    line: Count = 0
+    message: Annotated[str, Meta(max_length=_TEXT)] = ""
 
 
 class LogIndex(msgspec.Struct, frozen=True, kw_only=True):
     """What was found out about a finished component: line ends in each `block` bytes of a stream, failing lines."""
 
     version: int = 1
-    block: int
-    out: tuple[int, ...] = ()
-    err: tuple[int, ...] = ()
-    failing: tuple[Failing, ...] = ()
+    block: Annotated[int, Meta(ge=2**12, le=2**26)]
+    out: _Lines = ()
+    err: _Lines = ()
+    failing: Annotated[tuple[Failing, ...], Meta(max_length=1000)] = ()

@@ -84,7 +84,7 @@ def _chosen(
     everywhere: bool,
 ) -> Iterable[Line]:  # fmt: skip
     """The lines that are asked for, before any --grep; with `over`, those that come until then."""
-    path = component.removeprefix(".")
+    path = "" if component == "." else component
     if failed:
         return _failed(build, source)
     if source is None:
@@ -147,7 +147,15 @@ def _lines(texts: Iterable[str]) -> Iterator[Line]:
 
 def _everywhere(source: LogSource, nodes: Iterable[LogNode]) -> Iterator[Line]:
     """The lines of all components, each with the name of its component before it."""
-    return _marked((node.path, line) for node in nodes if not node.stream for line in logs.read(source, node.path))
+    return _marked((node.path, line) for node in nodes if not node.stream for line in _lines_of(source, node.path))
+
+
+def _lines_of(source: LogSource, path: str) -> Iterator[Line]:
+    try:
+        yield from logs.read(source, path)
+    except NotFound as error:
+        # the build writes its parts itself: one that is damaged hides no other
+        click.echo(plain(f"{path or '.'}: {error.message}"), err=True)
 
 
 def _marked(lines: Iterable[tuple[str, Line]]) -> Iterator[Line]:

@@ -10,9 +10,11 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
+from citgit.errors import CitError
 from citgit.executors import TABLE, executor
 from citgit.executors.as_builder import as_builder
 from citgit.executors.builders import Builders
@@ -54,6 +56,8 @@ from citgit.workspaces.wake import Wake
 from citgit.workspaces.workshop import Found, NodeWorkshop, Tools
 
 __all__ = ["BranchTrigger", "Wake", "branch_door", "lock", "node_state", "open_worker", "wake", "worker_home"]
+
+T = TypeVar("T")
 
 # Whoever may talk to these is root.
 _SOCKETS = tuple(map(Path, ("/var/run/docker.sock", "/run/podman/podman.sock", "/run/containerd/containerd.sock")))
@@ -134,9 +138,9 @@ def open_worker(
         environment=_environment,
         choose=_choose,
         collect=_collect,
-        tail=_tail,
-        first_error=lambda log: first_error(LocalLog(log), table),
-        components=_components,
+        tail=lambda log: _read(lambda: _tail(log), ()),
+        first_error=lambda log: _read(lambda: first_error(LocalLog(log), table), None),
+        components=lambda log: _read(lambda: _components(log), ()),
         over=Packing(home).finished,
         programs=(TOOLS,),
     )
@@ -220,6 +224,14 @@ def _choose(known: Mapping[str, Executor], wanted: str, own: bool) -> str:
 def _collect(workspace: Path, directory: Path, request: Request) -> Found:
     kept = collect(workspace, directory / "artifacts", request.definition.keep)
     return Found(artifacts=kept.artifacts, tests=kept.tests, missing=kept.missing)
+
+
+def _read(act: Callable[[], T], nothing: T) -> T:
+    """What a log tells; `nothing` if it cannot be read: the build wrote it, and its result does not wait for that."""
+    try:
+        return act()
+    except (CitError, OSError, ValueError, ArithmeticError, LookupError, RecursionError, MemoryError):
+        return nothing
 
 
 def _tail(log: Path) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from citgit.model.plan import Ended, Plan
-from citgit.model.record import FirstError, Outcome, Request
+from citgit.model.record import Assurance, FirstError, Outcome, Request
 
 _LONG_LOG = 1 << 20
 
@@ -31,6 +31,12 @@ def outcome(ended: Ended, plan: Plan) -> tuple[Outcome, str]:
     if ended.exit.status == 0:
         return Outcome.PASSED, ""
     return Outcome.FAILED, f"exit status {ended.exit.status}"
+
+
+def assurance(plan: Plan, *, isolated: bool) -> Assurance:
+    """How far its result can be trusted."""
+    separate = Assurance.ISOLATED if isolated else Assurance.NODE
+    return separate if plan.builder else Assurance.SELF
 
 
 def below(error: FirstError | None, workspace: str) -> FirstError | None:

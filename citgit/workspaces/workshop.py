@@ -23,7 +23,6 @@ from citgit.model.plan import Ended, Input, Plan, Room
 from citgit.model.record import (
     Advert,
     Artifact,
-    Assurance,
     Claim,
     Component,
     Decision,
@@ -38,7 +37,7 @@ from citgit.rules.authority import runs_as_owner
 from citgit.rules.build_key import build_key
 from citgit.workspaces.aside import Aside
 from citgit.workspaces.below import inside
-from citgit.workspaces.ends import below, is_long, size
+from citgit.workspaces.ends import assurance, below, is_long, size
 from citgit.workspaces.ends import outcome as outcome_of
 from citgit.workspaces.inputs import bring, find
 from citgit.workspaces.kept import CLEAN, OPEN, Attempt, drained, kept, list_open, load, save, unfinished
@@ -370,15 +369,15 @@ class NodeWorkshop:
         outcome, reason = outcome_of(ended, plan)
         if outcome is Outcome.PASSED and found.missing:
             reason = f"passed, but nothing matches {', '.join(found.missing)}"[:500]
+        components = self._tools.components(log)
         trees = {one.at: self._sources.tree(one.url or self._url, one.commit) for one in request.sources}
         isolated = self._executors[plan.executor].probe().isolated
-        separate = Assurance.ISOLATED if isolated else Assurance.NODE
         return Result(
             claim=attempt.claim,
             outcome=outcome,
             reason=reason,
             exit=ended.exit,
-            assurance=separate if plan.builder else Assurance.SELF,
+            assurance=assurance(plan, isolated=isolated),
             started=ended.started,
             ended=ended.ended,
             usage=ended.usage,
@@ -388,7 +387,7 @@ class NodeWorkshop:
             ),
             first_error=None if outcome is Outcome.PASSED else below(self._tools.first_error(log), plan.workspace),
             tests=found.tests,
-            components=self._tools.components(log),
+            components=components,
             artifacts=found.artifacts,
             key=build_key(request, trees, plan.executor, {one.path: one.sha256 for one in attempt.inputs}),
             environment={"executor": plan.executor, "node": self._node, "isolated": "yes" if isolated else "no"},

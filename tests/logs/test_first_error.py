@@ -9,6 +9,8 @@ from citgit.logs.capture import Capture
 from citgit.logs.first_error import first_error as search
 from citgit.logs.local import LocalLog
 from citgit.logs.matchers import load
+from citgit.logs.pack import pack_log
+from citgit.logs.sections import mark_off
 from citgit.model.record import Exit, FirstError
 
 MATCHERS = load()
@@ -143,3 +145,17 @@ def test_a_long_log_is_looked_at_within_bounds(tmp_path: Path) -> None:
     assert found is not None
     assert found.message == "late"
     assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_failed_step_of_ninja_is_searched_and_ends_no_search(tmp_path: Path, packed: bool) -> None:
+    """A part that output marks off has no index of its own; the error is told as that part's."""
+    noise = "".join(f"[{at}/9000] Building C object {at}.o\n" for at in range(1, 5000))
+    failed = "FAILED: b.o \ncc -c b.c\nb.c:7:1: error: bad thing\nninja: build stopped: subcommand failed.\n"
+    made = log(tmp_path / "log", noise + failed)
+    mark_off(made)
+    if packed:
+        pack_log(made, MATCHERS)
+    found = first_error(made)
+    assert found
+    assert (found.file, found.line, found.component) == ("b.c", 7, "Building C object 4999.o")

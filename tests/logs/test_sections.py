@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -93,3 +94,38 @@ def test_hostile_marks_stay_within_bounds(tmp_path: Path) -> None:
     assert max(path.count("/") for path in found) < 8
     assert all(name not in ("", ".", "..") for path in found for name in path.split("/"))
     assert not any("\x1b" in path for path in found)
+
+
+def test_every_part_has_a_path_of_its_own(tmp_path: Path) -> None:
+    """Also where names repeat, are equal once they are cut, or are those of real parts; leading dots stay."""
+    log = tmp_path / "log"
+    Capture().begin(log, "", 1000)
+    Capture().begin(log / "parts" / "lib", "lib", 1001)
+    long = "x" * 90
+    (log / "out").write_text(
+        "".join(f"::group::{name}\n{name} {at}\n::endgroup::\n" for at, name in enumerate(
+            ["lib", "a", "a", "a.2", ".a", long, f"{long}y", " a ", "\xa0b"]
+        ))
+        + "##teamcity[blockOpened name='a']\n##teamcity[blockOpened name='in']\nlast\n"
+    )  # fmt: skip
+    Capture().finish(log, 2000, Exit(status=0), 10**9)
+    mark_off(log)
+    source = LocalLog(log)
+    found = [node for node in source.nodes() if node.stream]
+    assert len({node.path for node in found}) == len(found) == 11
+    assert {"lib.2", "a", "a.2", "a.2.2", ".a", "a.4", "a.4/in"} <= {node.path for node in found}
+    for node in found:
+        assert source.look(node.path) == node
+    assert [line.text for line in read(source, "a.4/in")][-1] == "last"
+
+
+def test_very_many_marks_take_a_moment(tmp_path: Path) -> None:
+    """16 MiB of nothing but marks: it happens between the end of a command and its result."""
+    for number, mark in enumerate(("::endgroup::\n", "[1/2] x\n", "::group::a\n", "::group::a\n::endgroup::\n")):
+        log = tmp_path / str(number)
+        Capture().begin(log, "", 1000)
+        (log / "out").write_text((mark * (1 << 20))[: (8 << 20) - 1])
+        Capture().finish(log, 2000, Exit(status=0), 10**9)
+        began = time.process_time()
+        mark_off(log)
+        assert time.process_time() - began < 2
