@@ -143,8 +143,9 @@ def look(
                 continue
             said = "" if dry_run else deliver(notice, programs[rule])
             done.append((notice, said))
+            # on a dry run for this process alone: what follows is not to be told again and again
+            _note(memory, told, notice.id, said, now)
             if not dry_run:
-                _note(memory, told, notice.id, said, now)
                 kept.save()
         if all(one.id in told or memory.tries.get(one.id, (0, 0))[0] >= MOST_TRIES for one in wanted):
             memory.settled.append(build.id)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import http.client
 import os
 import sys
-import urllib.error
 import urllib.parse
 import urllib.request
 
@@ -21,6 +21,13 @@ from citgit.programs.cit import report
 from citgit.programs.notice_text import body, read_notice, subject
 
 _TIMEOUT_S = 30
+
+
+class _Straight(urllib.request.HTTPRedirectHandler):
+    """Follows nothing: a post that is led on becomes a GET, and nobody is told."""
+
+    def redirect_request(self, *_: object) -> None:
+        """None: the answer counts as it is."""
 
 
 def main() -> int:
@@ -43,9 +50,11 @@ def post(notice: Notice) -> None:
     if secret := os.environ.get("CIT_WEBHOOK_SECRET", ""):
         headers["X-Cit-Signature"] = "sha256=" + hmac.new(secret.encode(), data, hashlib.sha256).hexdigest()
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=_TIMEOUT_S):
+        with urllib.request.build_opener(_Straight).open(
+            urllib.request.Request(url, data, headers), timeout=_TIMEOUT_S
+        ):
             pass
-    except (OSError, ValueError, urllib.error.URLError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise TryAgain(f"{urllib.parse.urlsplit(url).netloc!r} did not take it: {error}") from None
 
 

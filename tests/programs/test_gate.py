@@ -112,3 +112,20 @@ def test_a_gate_wants_all_of_a_job(site: Site) -> None:
     for options in (("-f",), ("--everywhere",), ("--started",), ("--since", "2026-01")):
         assert "about one commit alone" in site.cit(*gate, *options, status=2).err
     assert "about one commit alone" in site.cit("status", "--require", "many", status=2).err
+
+
+def test_the_gate_beside_the_judgement_of_records(site: Site) -> None:
+    """The hook that the docs show: the gate's word, and the judge's of a record that is none."""
+    hooks = site.bare / "hooks"
+    (hooks / "update").rename(hooks / "update-require-pass")
+    told = (Path(__file__).parents[2] / "docs" / "notify.md").read_text()
+    (hooks / "update").write_text(next(one for one in told.split("```\n") if one.startswith("#!/bin/sh")))
+    (hooks / "update").chmod(0o755)
+    judge = site.top.parent / "bin" / "cit-verify-push"
+    judge.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m citgit.programs.verify_push "$@"\n')
+    judge.chmod(0o755)
+    site.commit("more")
+    assert "has not passed yet" in site.git("push", "--no-verify", "origin", "HEAD:main", status=1)
+    site.git("push", "-q", "--no-verify", "origin", "HEAD:review")
+    junk = "HEAD:refs/cit/builds/default/0192b7f0-0000-7000-8000-000000000000"
+    assert "cit: refused refs/cit/builds" in site.git("push", "--no-verify", "origin", junk, status=1)

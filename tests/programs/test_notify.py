@@ -66,6 +66,12 @@ class Web(ThreadingHTTPServer):
             body = self.rfile.read(int(self.headers["Content-Length"]))
             self.server.posts.append((dict(self.headers), body))  # type: ignore[attr-defined]
             self.send_response(self.server.answer)  # type: ignore[attr-defined]
+            self.send_header("Location", "/elsewhere")
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            """Would take whatever comes."""
+            self.send_response(200)
             self.end_headers()
 
         def log_message(self, *_: Any) -> None:
@@ -170,6 +176,41 @@ def test_a_post_that_fails_is_tried_again_and_told_once(site: Site, web: Web, mo
     assert posted["outcome"] == "failed"
     assert posted["subject"] == "check@main failed"
     assert posted["settings"] == {}
+
+
+@pytest.mark.parametrize("answer", [301, 302, 303, 307, 308])
+def test_a_post_that_is_led_elsewhere_is_not_told(site: Site, web: Web, answer: int) -> None:
+    """What follows would be a GET without the notice, whose answer says nothing."""
+    rules(site, f'name = "a"\nrun = "webhook"\non = ["finished"]\nsettings.url = "http://127.0.0.1:{web.server_port}"')
+    site.cit("notify")
+    build(site, "bad")
+    web.answer = answer
+    assert "not told: cit-notify-webhook ended with 75" in site.cit("notify").out
+
+
+def test_a_server_that_speaks_no_http_is_a_failure(site: Site, smtp: Smtp) -> None:
+    """It is tried again, as any other."""
+    port = smtp.server_address[1]
+    rules(site, f'name = "a"\nrun = "webhook"\non = ["finished"]\nsettings.url = "http://127.0.0.1:{port}"')
+    site.cit("notify")
+    build(site, "bad")
+    assert "not told: cit-notify-webhook ended with 75" in site.cit("notify").out
+
+
+def test_a_dry_run_tells_each_notice_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also while it follows; what it showed is still to be told."""
+    rules(site, 'name = "a"\nrun = "pigeon"\non = ["finished"]')
+    site.cit("notify")
+    build(site, "bad")
+    turns = iter(range(3))
+
+    def pause(_: object, seconds: float) -> None:
+        if next(turns, None) is None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("citgit.machine.SystemClock.sleep", pause)
+    assert site.cit("notify", "--follow", "--dry-run", status=None).out.count("would be told") == 1
+    assert "would be told" in site.cit("notify", "--dry-run").out
 
 
 def test_git_log_shows_what_came_of_commits(site: Site) -> None:
