@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from citgit.model.build import Build
 from citgit.model.record import Result
 from citgit.pages import times, words
-from citgit.pages.past import ACTIVE, Past
+from citgit.pages.past import ACTIVE, FOLLOWED, Past
 from citgit.pages.summary import last_claim
 from citgit.pages.world import LogPart, World
 
@@ -41,7 +41,8 @@ def build_context(
         "log": tree(parts), "parts": len(parts), "components": times.components(parts, anchors_of(parts)),
         "newly_failing": set(one.failures) - set(before.failures) if before else set(),
         "newly_fixed": [name for name in before.failures if name not in one.failures] if before and result else [],
-        "flaky": flaky, "usual": past.usual.get(words.name_of(one), 0), "active": one.word in ACTIVE,
+        "flaky": flaky, "usual": past.usual.get(words.name_of(one), 0),
+        "active": one.word in ACTIVE, "follows": one.word in FOLLOWED,
         "family": family, "downstream": [each for each in family if build.id in each.upstream.values()],
         "upstream": [members[other] for other in one.upstream.values() if other in members],
         "graph": "", "timeline": "", "sources": _sources(world, build),

@@ -149,10 +149,12 @@ class _Answer(BaseHTTPRequestHandler):
     def _stream(self, events: Iterator[str]) -> None:
         live = self.server.live
         with live.news:
-            if live.streams >= _MOST:
-                self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
-                return
-            live.streams += 1
+            full = live.streams >= _MOST
+            live.streams += not full
+        if full:
+            # whoever does not read it holds up nobody else
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
+            return
         try:
             self._head(HTTPStatus.OK, "text/event-stream")
             for event in events:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from citgit.pages.summary import Summary
 from citgit.pages.words import name_of
 
-ACTIVE = ("running", "stopping", "waiting", "paused")
+FOLLOWED = ("running", "stopping")
+ACTIVE = (*FOLLOWED, "waiting", "paused")
 ENDED = ("passed", "failed")
 RED = ("failed", "errored", "timed_out", "broken")
 _WORST = ("", *RED, *ACTIVE, "unsupported", "cancelled", "superseded", "skipped", "moved", "reused", "passed")

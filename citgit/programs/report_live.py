@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import click
 
-from citgit.errors import NotFound, RemoteAway
+from citgit.errors import CitError
 from citgit.flows.builds import Repository
 from citgit.flows.poll import poll
 from citgit.model.build import Build
@@ -32,7 +32,7 @@ def serve(clone: Clone, site: Site, repository: Repository, world: Callable[[Rep
     live = Live(site.out, follow, port)
     click.echo(live.url)
     click.echo("serving this user alone, until interrupted; the address is a secret", err=True)
-    pause, tips = 0.0, dict(repository.snapshot.tips)
+    pause, tips, said = 0.0, dict(repository.snapshot.tips), ""
     try:
         while True:
             clone.state.clock.sleep(1)
@@ -41,19 +41,28 @@ def serve(clone: Clone, site: Site, repository: Repository, world: Callable[[Rep
                 continue
             try:
                 repository = Repository(clone.state, poll(clone.state))
-            except RemoteAway:
+                running = [build for build in repository.active() if not build.is_final]
+                active = tips != repository.snapshot.tips or bool(running)
+                pause = next_pause(pause, repository.snapshot.policies.tip.team.limits, active=active, holding=False)
+                if active:
+                    follow.running = {build.id: build for build in running}
+                    site.render(world(repository))
+                    tips = dict(repository.snapshot.tips)
+                    live.changed()
+                said = ""
+            except (CitError, OSError) as error:
+                # the next turn may fare better, and whoever reads has the pages as they were
                 pause = next_pause(30, repository.snapshot.policies.tip.team.limits, active=False, holding=False)
-                continue
-            running = [build for build in repository.active() if not build.is_final]
-            active = tips != repository.snapshot.tips or bool(running)
-            pause = next_pause(pause, repository.snapshot.policies.tip.team.limits, active=active, holding=False)
-            if active:
-                tips = dict(repository.snapshot.tips)
-                follow.running = {build.id: build for build in running}
-                site.render(world(repository))
-                live.changed()
+                said = _tell(str(error), said)
     finally:
         live.close()
+
+
+def _tell(fault: str, before: str) -> str:
+    """Says what went wrong, once."""
+    if fault != before:
+        click.echo(plain(fault), err=True)
+    return fault
 
 
 class Follow:
@@ -75,8 +84,8 @@ class Follow:
             yield list(deque(map(_said, itertools.takewhile(lambda step: step is not None, steps)), maxlen=_FIRST))
             for step in steps:
                 yield [_said(step)] if step else []
-        except (NotFound, OSError):
-            return
+        except (CitError, OSError) as error:
+            click.echo(f"cannot follow build {build}: {plain(str(error))}", err=True)
 
 
 def _said(step: tuple[str, logs.Line] | None) -> Said:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
@@ -17,6 +20,7 @@ from pages.browser import browser, window
 from pages.parsed import assert_harmless
 from programs.site import Site, make_site
 
+from citgit.pages.live import _Answer
 from citgit.pages.site import Site as Report
 from citgit.testing.project import project
 from citgit.wiring.pages import Live, plain
@@ -126,6 +130,61 @@ def building(site: Site) -> Iterator[Path]:
 def _workspaces(site: Site) -> Sequence[Path]:
     home = Path(os.environ["CITGIT_HOME"])
     return [path.parent for path in home.rglob("cit.toml") if ".git" not in path.parts and path.parent != site.top]
+
+
+def test_who_is_refused_for_want_of_room_holds_up_nobody(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """The refusal may take as long as that reader likes: others are answered meanwhile."""
+    monkeypatch.setattr("citgit.pages.live._MOST", 0)
+    held = threading.Event()
+    refuse = _Answer._refuse
+
+    def slow(self: _Answer, status: HTTPStatus) -> None:
+        held.set()
+        assert live.news.acquire(timeout=5)
+        live.news.release()
+        refuse(self, status)
+
+    monkeypatch.setattr(_Answer, "_refuse", slow)
+    asked = threading.Thread(target=lambda: ask(live, f"/{live.secret}/news"))
+    with live.news:
+        pass
+    asked.start()
+    assert held.wait(5)
+    assert live.news.acquire(timeout=2)
+    live.news.release()
+    asked.join(20)
+
+
+@pytest.mark.heavy
+def test_a_page_of_a_build_that_waits_follows_it_once_it_runs(tmp_path: Path) -> None:
+    """Neither a build that has not begun nor one without output yet is followed for the last time."""
+    out = tmp_path / "out"
+    Report(out, plain).render(project().world(live=True))
+    page = next(path for path in sorted((out / "build").glob("*.html")) if "data-follow" in path.read_text())
+    running = page.read_text()
+    block = '<pre data-part=""></pre></section>'
+    running = (
+        running.replace("</section>", block, running.count("</section>")) if "data-part" not in running else running
+    )
+    waiting = re.sub(r' data-follow="[^"]*"', "", running)
+    said: list[list[tuple[str, int, str, str]]] = []
+    served = Live(out, lambda build, stopped: iter(list(said)))
+    try:
+        with browser() as found, window(found, served.url.rpartition("/")[0]) as watched:
+            page.write_text(waiting)
+            watched.page.goto(f"{served.url.rpartition('/')[0]}/build/{page.name}")
+            watched.page.get_by_text("Live:").wait_for()
+            with watched.page.expect_response(lambda one: "/log/" in one.url):
+                page.write_text(running)
+                served.changed()
+            said.append([("", 5, "out", "here at last")])
+            served.changed()
+            watched.page.locator("pre span", has_text="here at last").first.wait_for()
+            watched.expect_nothing()
+    finally:
+        served.close()
 
 
 @pytest.mark.heavy

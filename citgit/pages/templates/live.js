@@ -41,7 +41,7 @@ async function renew() {
   main.replaceChildren(...fresh.childNodes);
   document.title = page.title;
   if (focus) main.querySelector(focus)?.focus({ preventScroll: true });
-  follow();
+  refill();
   tick();
 }
 
@@ -65,19 +65,28 @@ function blocks() {
   return keyed(main, "pre[data-part]", (one) => one.dataset.part);
 }
 
+function followable() {
+  return main.querySelector("[data-follow]")?.dataset.follow;
+}
+
 // Output that was followed is newer than any page, so it takes the place of what a page holds.
-function follow() {
-  const build = main.querySelector("[data-follow]")?.dataset.follow;
-  if (!build) return;
+function refill() {
+  if (!followable()) return;
   for (const [part, block] of blocks()) {
     if (!lines.has(part)) continue;
     block.replaceChildren();
     append(block, lines.get(part));
   }
-  if (followed) return;
+}
+
+// What has ended may begin again with the next news: a build that was claimed has no output yet.
+function follow() {
+  const build = followable();
+  if (!build || followed) return;
   followed = new EventSource(`${here}log/${build}`);
   followed.onopen = () => lines.clear();
-  followed.addEventListener("over", () => { followed.close(); renew(); });
+  followed.onerror = () => { if (followed.readyState === EventSource.CLOSED) followed = null; };
+  followed.addEventListener("over", () => { followed.close(); followed = null; renew(); });
   followed.onmessage = (event) => {
     const shownBlocks = blocks();
     const fresh = new Map();
@@ -111,7 +120,7 @@ function tick() {
 }
 
 const news = new EventSource(`${here}news`);
-news.onmessage = () => { tell("Live: this page is made anew as things happen."); renew(); };
+news.onmessage = () => { tell("Live: this page is made anew as things happen."); renew().then(follow); };
 news.onerror = () => tell("The server does not answer: this is how things were.");
 setInterval(tick, 1000);
 follow();
