@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,7 +51,8 @@ def _tests(tree: Tree, project: dict[str, Any], package: str) -> Proposal:
     text = tree.text("pyproject.toml") + tree.text("setup.cfg") + tree.text("setup.py")
     if any(word in text for word in ("setuptools_scm", "setuptools-scm", "hatch-vcs")):
         why += " The version comes from git's tags, which a build may not have, so it is set."
-        env["SETUPTOOLS_SCM_PRETEND_VERSION"] = "0"
+        # what the tests need may want a version of this very project, so one that was released is better than none
+        env["SETUPTOOLS_SCM_PRETEND_VERSION"] = _released(tree) or "0"
     return Proposal(
         name="python",
         command=shell("python3 -m venv .venv", *steps, f"{_PYTHON} -m pytest"),
@@ -77,6 +79,12 @@ def _installs(tree: Tree, project: dict[str, Any], package: str) -> tuple[str, l
         return f" and a {wanted}", [f"{here} pytest -r {wanted}".strip()]
     plain = "-r requirements.txt" if not package and "requirements.txt" in tree.files else ""
     return "", [" ".join(part for part in (here, "pytest", plain) if part)]
+
+
+def _released(tree: Tree) -> str:
+    """The version that a source distribution says it is; "" in a checkout."""
+    found = re.search(r"^Version: (\d[\w.+!-]*)$", tree.text("PKG-INFO"), re.MULTILINE)
+    return found[1] if found else ""
 
 
 def _parsed(text: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def wrapper(hidden: Sequence[Path]) -> Wrapper:
     """What is particular to it."""
     sandbox = _Sandbox(tuple(hidden))
     # bwrap itself, the first process of the new PID namespace and the shell that tells the times are above the command.
-    return Wrapper("bwrap", sandbox.probe, sandbox.wrap, _explain, spared=3)
+    return Wrapper("bwrap", sandbox.probe, sandbox.wrap, _explain, spared=3, sees=sandbox.sees)
 
 
 @dataclass(slots=True)
@@ -99,7 +99,7 @@ class _Sandbox:
 
     def arguments(self, plan: Plan) -> list[str]:
         """Every option of bwrap for `plan`; later mounts lie over earlier ones."""
-        hidden = _outermost([*_HIDDEN, *_homes(), *map(str, self.hidden), plan.directory])
+        hidden = self._covered(plan)
         writable = [plan.workspace, *(plan.env[name] for name in ("HOME", "TMPDIR") if name in plan.env)]
         parts = Path(plan.directory) / "log" / "parts"
         if parts.is_dir():
@@ -111,7 +111,7 @@ class _Sandbox:
         for path in hidden:
             given += ["--tmpfs", path]
         for path in (os.path.realpath(one) for one in self.hidden if one.is_file()):
-            if not any(path.startswith(f"{other}/") for other in hidden):
+            if not _is_below(path, hidden):
                 given += ["--ro-bind", "/dev/null", path]
         if plan.env.get("TMPDIR"):
             given += ["--bind", os.path.realpath(plan.env["TMPDIR"]), "/tmp"]
@@ -130,6 +130,16 @@ class _Sandbox:
             given += ["--setenv", name, value]
         return [*given, "--chdir", os.path.realpath(plan.cwd)]
 
+    def sees(self, plan: Plan, path: str) -> bool:
+        """Whether a file that links may lead to is there inside."""
+        real = os.path.realpath(path)
+        shown = map(os.path.realpath, (plan.workspace, *plan.read_only))
+        return _is_below(real, shown) or not _is_below(real, self._covered(plan))
+
+    def _covered(self, plan: Plan) -> list[str]:
+        """The directories over which something empty is laid."""
+        return _outermost([*_HIDDEN, *_homes(), *map(str, self.hidden), plan.directory])
+
 
 def _homes() -> list[str]:
     found = [os.environ.get("HOME", ""), pwd.getpwuid(os.getuid()).pw_dir]
@@ -141,9 +151,13 @@ def _outermost(paths: Sequence[str]) -> list[str]:
     real = sorted({os.path.realpath(path) for path in paths if os.path.isdir(path)} - {"/"})
     kept: list[str] = []
     for path in real:
-        if not any(path.startswith(f"{other}/") for other in kept):
+        if not _is_below(path, kept):
             kept.append(path)
     return kept
+
+
+def _is_below(path: str, folders: Iterable[str]) -> bool:
+    return any(path.startswith(f"{folder}/") for folder in folders)
 
 
 def _resolver() -> list[str]:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from citgit.errors import Errored
@@ -54,6 +55,7 @@ class Wrapper:
 
     Where somebody else runs the command, `enter` makes everything ready there, raising Errored; `term` asks for its
     end; `leave` says whether nothing of it is left there, and is asked until it does; `there` are its processes.
+    `sees` says whether the command can reach a file at all.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Wrapper:
     term: Callable[[Plan], None] = lambda plan: None
     leave: Callable[[Plan], bool] = lambda plan: True
     there: Callable[[Plan], set[int]] = lambda plan: set()
+    sees: Callable[[Plan, str], bool] = lambda plan, path: True
 
 
 @dataclass(slots=True)
@@ -124,7 +127,7 @@ class LocalExecutor:
             assert begun is not None
             self._logs.begin(attempt.log, "", begun.time)
             self._wrapper.enter(plan)
-            program, why_not = resolve(plan.command[0] if plan.command else "", plan.cwd, plan.env.get("PATH", ""))
+            program, why_not = resolve(plan, partial(self._wrapper.sees, plan))
             if not os.path.isdir(plan.cwd):
                 why_not = f"cannot start in '{plan.cwd}': no such directory in the checkout; mend the job's `directory`"
             if why_not:

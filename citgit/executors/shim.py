@@ -7,10 +7,11 @@ import functools
 import os
 import shutil
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from citgit.executors.attempt import cannot
+from citgit.model.plan import Plan
 
 SHIM = Path(__file__).with_name("shim.sh")
 _LOCK_FD = 9
@@ -85,23 +86,32 @@ def _inheritable() -> list[int]:
     return found
 
 
-def resolve(command: str, cwd: str, path: str) -> tuple[str, str]:
-    """The absolute path of the program, or "" and why there is none."""
+def resolve(plan: Plan, sees: Callable[[str], bool]) -> tuple[str, str]:
+    """The absolute path of the plan's program, or "" and why there is none; `sees` tells what the build can reach."""
+    command, path = plan.command[0] if plan.command else "", plan.env.get("PATH", "")
     if "/" in command:
-        found = os.path.normpath(os.path.join(cwd, command))
+        found = os.path.normpath(os.path.join(plan.cwd, command))
         if os.path.isfile(found) and os.access(found, os.X_OK):
-            return os.path.join(cwd, command), ""
+            return os.path.join(plan.cwd, command), ""
         if os.path.isfile(found):
             return "", f"cannot run '{command}': it is not executable; `git update-index --chmod=+x` mends it"
         return (
             "",
-            f"cannot run '{command}': no such file in '{cwd}'; is it in the checkout, at this path?",
+            f"cannot run '{command}': no such file in '{plan.cwd}'; is it in the checkout, at this path?",
         )
+    hidden = ""
     for folder in path.split(os.pathsep):
         # An empty or relative entry would mean the worker's directory, not the build's.
         program = f"{folder}/{command}"
         if os.path.isabs(folder) and os.access(program, os.X_OK) and os.path.isfile(program):
-            return program, ""
+            if sees(program):
+                return program, ""
+            hidden = hidden or program
+    if hidden:
+        return "", (
+            f"cannot run '{command}': the executor {plan.executor} hides '{hidden}' from builds; "
+            "install it for the whole system, or let the job say place.executor = \"process\""
+        )
     return "", (
         f"cannot run '{command}': not found in PATH ({path}); "
         "install it on this node, or name it in requires.tools so that nodes without it are passed over"

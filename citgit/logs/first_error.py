@@ -27,6 +27,7 @@ _FRAME = re.compile(r'\s+File "(?P<file>[^"]+)", line (?P<line>\d+)')
 _LATER_PLACES = (
     re.compile(r"(?P<file>[^\s:]+\.py):(?P<line>\d+): \S"),
     re.compile(r"\s*--> (?P<file>[^\s:]+):(?P<line>\d+)"),
+    re.compile(r">>> referenced by (?P<file>[^\s:]+):(?P<line>\d+)"),
     re.compile(r"\s+at .*?\(?(?:file://)?(?P<file>[^\s():]+\.[cm]?[jt]s):(?P<line>\d+):\d+\)?"),
 )
 

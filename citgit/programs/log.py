@@ -21,7 +21,7 @@ from citgit.programs.log_place import open_log, pause, where
 from citgit.programs.log_tree import print_tree
 from citgit.programs.reach import reach
 from citgit.programs.test_words import change_lines, changed
-from citgit.programs.wording import emit, plain
+from citgit.programs.wording import emit, error_place, plain
 from citgit.wiring import logs
 from citgit.wiring.clone import Clone, open_clone
 from citgit.wiring.logs import Line, LogNode, LogSource, visible
@@ -135,8 +135,7 @@ def _failed(build: Build, source: LogSource | None) -> Iterable[Line]:
 
 
 def _error(error: FirstError) -> Iterator[Line]:
-    place = ": ".join(part for part in (error.component, f"{error.file}:{error.line}" if error.file else "") if part)
-    if place:
+    if place := error_place(error):
         click.echo(f"first error at {plain(place)}", err=True)
     yield from _lines(error.context or (error.message,))
 

@@ -96,8 +96,13 @@ def span(seconds: float) -> str:
 
 def error_line(error: FirstError) -> str:
     """The first error on one line: the part of the build, the place, what was said."""
-    place = f"{error.file}:{error.line}" if error.line else error.file
-    return ": ".join(part for part in (error.component, place, error.message) if part)
+    return ": ".join(part for part in (error_place(error), error.message) if part)
+
+
+def error_place(error: FirstError) -> str:
+    """The part of the build, and the file and line there; "" if nothing is known."""
+    file = f"{error.file}:{error.line}" if error.line else error.file
+    return ": ".join(part for part in (error.component, file) if part)
 
 
 def last_claim(build: Build) -> Entry | None:

@@ -40,10 +40,16 @@ def assurance(plan: Plan, *, isolated: bool) -> Assurance:
 
 
 def below(error: FirstError | None, workspace: str) -> FirstError | None:
-    """The error with its file as it is named in the checkout: where that was on this node tells nobody anything."""
-    if error is None or not error.file.startswith(f"{workspace}/"):
-        return error
-    return msgspec.structs.replace(error, file=error.file.removeprefix(f"{workspace}/"))
+    """The error with files as they are named in the checkout: where that was on this node tells nobody anything."""
+    if error is None:
+        return None
+
+    def short(text: str) -> str:
+        return text.replace(f"{workspace}/", "")
+
+    return msgspec.structs.replace(
+        error, file=short(error.file), message=short(error.message), context=tuple(map(short, error.context))
+    )
 
 
 def size(path: Path) -> int:

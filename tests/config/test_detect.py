@@ -167,6 +167,8 @@ def test_a_version_from_tags_is_set() -> None:
     """A checkout without tags can be installed all the same."""
     (job,) = proposed({"pyproject.toml": '[build-system]\nrequires = ["hatch-vcs"]', "test_a.py": ""})
     assert job.env == {"SETUPTOOLS_SCM_PRETEND_VERSION": "0"}
+    released = {"setup.py": "use_scm_version: setuptools_scm", "test_a.py": "", "PKG-INFO": "Name: x\nVersion: 1.5.0\n"}
+    assert proposed(released)[0].env == {"SETUPTOOLS_SCM_PRETEND_VERSION": "1.5.0"}
     read = read_cit({"cit.toml": render_cit_toml([job]).encode()})
     assert read.job["python"].env.set == job.env
 

@@ -136,6 +136,20 @@ def test_paths_can_be_lent_for_reading(bench: Bench, tmp_path: Path) -> None:
     assert output(plan) == b"allno\n"
 
 
+def test_a_program_that_the_sandbox_hides_is_passed_over(bench: Bench) -> None:
+    """The next one on PATH is run, as the build's own shell would; where there is none, the reason is told."""
+    (bench.directory / "true").write_text("#!/bin/sh\nexit 3\n")
+    (bench.directory / "mine").symlink_to("true")
+    (bench.directory / "true").chmod(0o755)
+    plan = bench.plan("true")
+    path = {"PATH": f"{bench.directory}:/usr/bin:/bin"}
+    assert bench.run(changed(plan, env=plan.env | path)).exit.status == 0
+    plan = bench.plan("mine")
+    ended = bench.run(changed(plan, env=plan.env | path, executor="bwrap"))
+    assert ended.exit.status == 127
+    assert f"the executor bwrap hides '{bench.directory}/mine' from builds" in output(plan, "err").decode()
+
+
 def test_without_a_sandbox_nothing_runs(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the kernel refuses, start fails with the kernel's words, and the command has not run."""
     fake = tmp_path / "bin"

@@ -85,7 +85,7 @@ LINK = "/usr/bin/ld: main.o: in function `main':\nmain.c:(.text+0x9): undefined 
         (TRACEBACK, "/w/lib.py", 41, "ValueError: no such level"),
         (NODE, "/w/test/math.test.js", 12, "divides"),
         (RUST, "src/main.rs", 4, "mismatched types"),
-        (LINK, "", 0, "undefined reference to `f'"),
+        (LINK, "main.c", 0, "undefined reference to `f'"),
         ("CMake Error at CMakeLists.txt:5 (find_package):\n", "CMakeLists.txt", 5, "(find_package):"),
         ("x\nmake[1]: *** [Makefile:3: all] Error 1\n", "Makefile", 3, "[Makefile:3: all] Error 1"),
         ("ok - adds\nnot ok - divides\nmake: *** [Makefile:3: all] Error 1\n", "", 0, "divides"),
