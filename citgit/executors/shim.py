@@ -110,7 +110,7 @@ def resolve(plan: Plan, sees: Callable[[str], bool]) -> tuple[str, str]:
     if hidden:
         return "", (
             f"cannot run '{command}': the executor {plan.executor} hides '{hidden}' from builds; "
-            "install it for the whole system, or let the job say place.executor = \"process\""
+            'install it for the whole system, or let the job say place.executor = "process"'
         )
     return "", (
         f"cannot run '{command}': not found in PATH ({path}); "

@@ -9,13 +9,14 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from citgit.errors import Errored, NodeFull
 from citgit.model.globs import matches
 from citgit.model.job import Keep
 from citgit.model.record import Artifact, Tests
-from citgit.stores.junit import REPORT_BYTES, count
+from citgit.stores.junit import Tally
 
 MOST_FILES = 10_000
 MOST_ENTRIES = 500_000
@@ -40,7 +41,7 @@ class _Yield:
 
     target: Path
     artifacts: dict[str, Artifact] = field(default_factory=dict)
-    reports: list[tuple[str, bytes]] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
     matched: set[str] = field(default_factory=set)
     remarks: list[str] = field(default_factory=list)
     size: int = 0
@@ -59,10 +60,9 @@ def collect(workspace: Path, target: Path, keep: Keep) -> Collected:
             if wanted or report:
                 got.matched.update(wanted)
                 _take(got, path, parent, name, artifact=bool(wanted), report=report)
-    tests, faults = count(got.reports)
     missing = tuple(glob for glob in keep.artifacts if glob not in got.matched)
     artifacts = tuple(got.artifacts[name] for name in sorted(got.artifacts))
-    return Collected(artifacts, tests, missing, (*got.remarks, *faults))
+    return Collected(artifacts, got.tally.tests(), missing, (*got.remarks, *got.tally.faults))
 
 
 def _matches(glob: str, path: str) -> bool:
@@ -130,11 +130,15 @@ def _take(got: _Yield, path: str, parent: int, name: str, *, artifact: bool, rep
             got.remarks.append(f"left out '{path}': not a regular file")
             return
         if report:
-            got.reports.append((path, os.pread(source, REPORT_BYTES + 1, 0)))
+            got.tally.add(path, partial(_read, source))
         if artifact and _fits(got, path, about.st_size):
             got.artifacts[path] = _copy(source, got.target / path, path, bool(about.st_mode & 0o100))
     finally:
         os.close(source)
+
+
+def _read(source: int, at: int, count: int) -> bytes:
+    return os.pread(source, count, at)
 
 
 def _fits(got: _Yield, path: str, size: int) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 HEAVY = {
-    "pygit2", "git", "paramiko", "jinja2", "rich", "psutil", "watchfiles", "junitparser", "cronsim", "tomli",
+    "pygit2", "git", "paramiko", "jinja2", "rich", "psutil", "watchfiles", "cronsim", "tomli",
     "uuid_utils", "platformdirs", "cryptography", "asyncio", "multiprocessing",
 }  # fmt: skip
 READS = {"cryptography"}

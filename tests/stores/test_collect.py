@@ -9,6 +9,7 @@ import pytest
 from citgit.model.job import Keep
 from citgit.stores import collect as module
 from citgit.stores.collect import collect
+from citgit.stores.junit import Tally
 
 
 @pytest.fixture
@@ -136,3 +137,64 @@ def test_what_is_no_report_is_told_and_counts_nothing(workspace: Path, tmp_path:
     got = collect(workspace, tmp_path / "kept", Keep(junit=("*.xml",)))
     assert got.tests is None
     assert "cannot read report 'bad.xml'" in got.remarks[0]
+
+
+def test_a_report_of_any_size_is_read_as_a_stream() -> None:
+    """More than 16 MiB: everything is counted, the first failures and the slowest are named, nothing else is kept."""
+    cases, block = 150_000, 1000
+
+    def lot(begin: int) -> bytes:
+        numbers = range(begin, begin + block)
+        return b"".join(
+            b'<testcase classname="suite.of.many" name="number %06d" time="%d"><system-out>%s</system-out>%s</testcase>'
+            % (at, at == 77_777, b"said " * 9, b"<failure/>" if at % 1000 == 999 else b"")
+            for at in numbers
+        )
+
+    size = len(lot(0)) + 10
+    whole = [lot(at).ljust(size) for at in range(0, cases, block)]
+    data = b"<testsuites><testsuite>" + b"".join(whole) + b"</testsuite></testsuites>"
+    assert len(data) > 16 << 20
+    tally = Tally()
+    longest = 0
+
+    def read(at: int, count: int) -> bytes:
+        nonlocal longest
+        longest = max(longest, count)
+        return data[at : at + count]
+
+    tally.add("r.xml", read)
+    tests = tally.tests()
+    assert tests is not None
+    assert (tests.total, tests.failed, tests.skipped, tally.faults) == (cases, cases // 1000, 0, [])
+    assert tests.failures == tuple(f"suite.of.many::number {at:06}" for at in range(999, 50_000, 1000))
+    assert [(one.name, one.ms) for one in tests.slowest] == [("suite.of.many::number 077777", 1000)]
+    assert longest <= 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("begin", "endless", "words"),
+    [
+        (b"<testsuite>", b"<a>", "deep"),
+        (b'<testsuite name="', b"a" * 1000, "a tag of more than"),
+        (b"<testsuite>", None, "names of elements"),
+    ],
+)
+def test_reports_without_end_are_refused_early(begin: bytes, endless: bytes | None, words: str) -> None:
+    """What a parser would have to keep is bounded: depth, one tag, different names."""
+    given = 0
+
+    def read(at: int, count: int) -> bytes:
+        nonlocal given
+        given += count
+        if not at:
+            return begin
+        if endless:
+            return endless * (count // len(endless))
+        return b"".join(b"<n%d/>" % number for number in range(at, at + 500))
+
+    tally = Tally()
+    tally.add("r.xml", read)
+    assert words in tally.faults[0]
+    assert tally.tests() is None
+    assert given < 8 << 20
