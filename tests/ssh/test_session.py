@@ -9,7 +9,7 @@ import struct
 import pytest
 from joined import ROOT, Joined, anything
 
-from citgit.interfaces import Objects, Update
+from citgit.interfaces import Entry, Objects, Update
 from citgit.ssh.frames import BODY_LIMIT, HEAD_LIMIT, Decoder, Garbled, frame
 from citgit.ssh.messages import (
     Answered,
@@ -89,6 +89,17 @@ def test_only_what_changed_is_told(host: MemoryHost, joined: Joined) -> None:
     assert joined.say(Fetch(id=4, prefixes=[ROOT])) == [(Fetched(id=4, gone=[ONE]), b"")]
 
 
+def test_what_is_too_large_is_left_to_git(host: MemoryHost, joined: Joined) -> None:
+    """However huge the file that somebody pushed: the channel stays, and the client is sent to git for it."""
+    author = Author()
+    for size in (BODY_LIMIT + 1, 17 << 20):
+        blob = author.objects.write("blob", b"x" * size)
+        place(host, author, ONE, author.commit("huge", tree=author.objects.write_tree([Entry("a", 0o100644, blob)])))
+        ((answer, _),) = joined.say(Fetch(id=1, prefixes=[POOL]))
+        assert isinstance(answer, Failed)
+        assert answer.code == "git"
+
+
 def test_what_the_client_has_is_not_sent(host: MemoryHost, joined: Joined) -> None:
     """A client that names what it has gets the rest; what it named and the host lacks is gone."""
     author = Author()
@@ -115,8 +126,6 @@ def test_words_of_a_client_prove_nothing_to_others(host: MemoryHost, joined: Joi
 
 def test_missing_files_are_asked_for(host: MemoryHost, joined: Joined) -> None:
     """A tree whose files did not come is not taken; with them it is, and what nobody wanted is not stored."""
-    from citgit.interfaces import Entry
-
     author = Author()
     blob, waste = author.objects.write("blob", b"log\n"), author.objects.write("blob", b"waste\n")
     tree = author.objects.write_tree([Entry("log", 0o100644, blob)])
@@ -367,8 +376,6 @@ def test_frames_however_they_are_cut() -> None:
 
 def test_a_tree_of_folders_without_end(host: MemoryHost, joined: Joined) -> None:
     """A tree that is too deep is left to git, which has its own limits."""
-    from citgit.interfaces import Entry
-
     author = Author()
     tree = author.objects.write_tree([])
     trees = []
