@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from citgit.programs.python import Asked, Build, Ci, CitError, Fault, Outcome, open
+    from citgit.programs.python import Asked, Build, Ci, CitError, Fault, Outcome
+    from citgit.programs.python import open as open
 
 __version__ = "0.1.0"
-__all__ = ["Asked", "Build", "Ci", "CitError", "Fault", "Outcome", "__version__", "open"]
+# not `open`: whoever imports all of this still wants to open files
+__all__ = ["Asked", "Build", "Ci", "CitError", "Fault", "Outcome", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
     # looked up when it is asked for: each program of citgit imports this file, and most need nothing of it
-    if name in __all__:
+    if name == "open" or name in __all__:
         from citgit.programs import python
 
         return getattr(python, name)

@@ -11,6 +11,7 @@ import tomli
 from citgit.config.document import TEAM, load
 from citgit.config.read import read_team
 from citgit.errors import Refused, UsageError
+from citgit.model import names
 from citgit.model.team import Agent
 
 _KEYS = ("key", "pools", "labels", "host", "slots", "drain", "age", "person")
@@ -20,23 +21,21 @@ def with_agent(files: Mapping[str, bytes], name: str, agent: Agent) -> tuple[str
     """The file of the team to change, and its content with the agent as given; the same content if it is so already.
 
     Raises:
-        Refused: there is an agent of that name with another key. UsageError: its table is laid out in a way that a
-        program cannot edit. BadConfig: the team would have faults.
+        Refused: there is an agent of that name with another key. UsageError: it is no name, or the file is laid out in
+        a way that a program cannot edit. BadConfig: the team would have faults.
     """
+    names.name("agent", name)
     team = read_team(files)
     known = team.agent.get(name)
-    if known is None:
-        return _added(files, name, agent)
-    if _bare(known.key) != _bare(agent.key):
+    if known is not None and _bare(known.key) != _bare(agent.key):
         raise Refused(
             f"there is an agent {name!r} with another key",
             hint="choose another name with --name, or take the old one out first: cit agent remove " + name,
         )
-    path, content = _changed(files, name, known, agent)
-    if read_team({**files, path: content}).agent[name] != msgspec.structs.replace(agent, key=known.key):
-        raise UsageError(
-            f"cannot edit the table of agent {name!r} in {path}", hint=f"write there: {_block(name, agent)}"
-        )
+    path, content = _changed(files, name, known, agent) if known else _added(files, name, agent)
+    wanted = msgspec.structs.replace(agent, key=known.key if known else agent.key)
+    if read_team({**files, path: content}) != msgspec.structs.replace(team, agent={**team.agent, name: wanted}):
+        raise UsageError(f"cannot write agent {name!r} into {path}", hint=f"write there: {_block(name, agent)}")
     return path, content
 
 
@@ -55,9 +54,7 @@ def _added(files: Mapping[str, bytes], name: str, agent: Agent) -> tuple[str, by
     text = "\n".join(
         [*before, *([""] if any(before) else []), *block, *([""] if after and after[0].strip() else []), *after]
     )
-    content = f"{text.rstrip()}\n".encode()
-    read_team({**files, path: content})
-    return path, content
+    return path, f"{text.rstrip()}\n".encode()
 
 
 def _changed(files: Mapping[str, bytes], name: str, known: Agent, wanted: Agent) -> tuple[str, bytes]:

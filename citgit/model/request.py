@@ -102,6 +102,11 @@ class Request(Part, frozen=True, kw_only=True):
         found = self.sources[0].commit if self.sources else ""
         return "" if found in (HIDDEN_COMMIT, TIP) else found
 
+    def at(self, digits: int) -> str:
+        """Words after a job and a branch: the first source's commit, or why it is not said."""
+        hidden = "private" if self.private else "at the tip when it starts"
+        return f" at {self.commit[:digits]}" if self.commit else f", {hidden}"
+
 
 class Promise(Part, frozen=True, kw_only=True):
     """A full request that the promising record lets anyone create at `builds/<pool>/<id>`."""

@@ -189,4 +189,4 @@ def _subject(clone: Clone, draft: Draft) -> str:
     body = drafted(clone.state, draft)
     if not isinstance(body, Request):
         return ""
-    return f"{body.job} on {body.branch}" + (f" at {body.commit[:10]}" if body.commit else ", private")
+    return f"{body.job} on {body.branch}{body.at(10)}"

@@ -7,7 +7,7 @@ from citgit.records.spec import Spec, request_faults
 
 
 def _subject(body: Request) -> str:
-    return f"{body.job} on {body.branch}" + (f" at {body.commit[:12]}" if body.commit else ", private")
+    return f"{body.job} on {body.branch}{body.at(12)}"
 
 
 SPEC = Spec(RecordType.REQUEST, Request, _subject, request_faults)

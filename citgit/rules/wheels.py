@@ -12,6 +12,8 @@ _NAME = re.compile(
     re.IGNORECASE,
 )
 _LEGACY = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
+# The first glibc 2.x that manylinux wheels of a machine may ask for: the oldest on two, a later one on all others.
+_FIRST_GLIBC, _LATER = {"x86_64": 5, "i686": 5}, 17
 _LIBC = re.compile(r"(manylinux|musllinux)_([0-9]+)_([0-9]+)_(.+)")
 _MAC = re.compile(r"macosx_([0-9]+)_([0-9]+)_(.+)")
 
@@ -72,13 +74,19 @@ def _at_least(node: Platform, major: str, minor: str) -> bool:
 
 def download_tags(node: Platform) -> list[str]:
     """The options of `pip download` that fetch for that node instead of the machine it is typed on."""
-    if node.os == "macos":
-        platforms = [f"macosx_{node.libc_version[0]}_0_{node.arch}", f"macosx_{node.libc_version[0]}_0_universal2"]
-    elif node.libc == "musl":
-        platforms = [f"musllinux_{node.libc_version[0]}_{node.libc_version[1]}_{node.arch}"]
-    else:
-        known = [(2, 17), (2, 28), (2, 34)]
-        platforms = [f"manylinux_{a}_{b}_{node.arch}" for a, b in known if (a, b) <= node.libc_version]
-        platforms.append(f"manylinux2014_{node.arch}")
-    options = [f"--platform={platform}" for platform in platforms]
+    options = [f"--platform={platform}" for platform in _platforms(node)]
     return ["--only-binary=:all:", f"--python-version={node.python[0]}.{node.python[1]}", *options]
+
+
+def _platforms(node: Platform) -> list[str]:
+    """The platforms of wheels that the node takes, newest first; of a Mac's pip knows the older ones itself."""
+    major, minor = node.libc_version
+    if node.os == "macos":
+        return [f"macosx_{major}_0_{arch}" for arch in (node.arch, "universal2")]
+    if node.libc == "musl":
+        return [f"musllinux_{major}_{one}_{node.arch}" for one in range(minor, -1, -1)]
+    found = []
+    for one in range(minor, _FIRST_GLIBC.get(node.arch, _LATER) - 1, -1):
+        aliases = [name for name, version in _LEGACY.items() if version == (major, one)]
+        found += [f"{name}_{node.arch}" for name in (f"manylinux_{major}_{one}", *aliases)]
+    return found

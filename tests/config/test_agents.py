@@ -7,7 +7,7 @@ import pytest
 
 from citgit.config.agents import with_agent
 from citgit.config.read import read_team
-from citgit.errors import Refused
+from citgit.errors import BadName, Refused
 from citgit.model.team import Agent
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKRtvhEhRgBxcyZ9QfIbEA7jq0/sPg7b85KDnKwiWMbj"
@@ -60,3 +60,12 @@ def test_a_known_agent_changes_in_place() -> None:
     assert with_agent({path: content}, "lab1", read_team({path: content}).agent["lab1"])[1] == content
     with pytest.raises(Refused, match="another key"):
         with_agent(files, "lab1", Agent(key=KEY))
+
+
+@pytest.mark.parametrize("name", ["../lab2", "lab2]\n[person.eve", "lab 2", "Lab2", "", "a/b", 'a"b'])
+def test_what_is_no_name_is_written_nowhere(name: str) -> None:
+    """Neither into a table's head nor into a file's name."""
+    split = {"team.toml": TEAM.encode(), "agents/lab3.toml": f'[agent.lab3]\nkey = "{KEY}"\n'.encode()}
+    for files in ({"team.toml": TEAM.encode()}, split):
+        with pytest.raises(BadName):
+            with_agent(files, name, Agent(key=KEY))

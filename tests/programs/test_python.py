@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,12 @@ def test_errors_and_forgeries(site: Site, tmp_path: Path) -> None:
     assert any(asked.build in fault.ref or asked.build in fault.words for fault in citgit.open(site.top).verify())
     with pytest.raises(AttributeError):
         citgit.nothing  # noqa: B018
+
+
+def test_all_of_it_hides_no_builtin() -> None:
+    """After `from citgit import *` files are opened as before; `citgit.open` is asked for by its whole name."""
+    found: dict[str, object] = {}
+    exec("from citgit import *", found)
+    assert not [name for name in found if hasattr(builtins, name) and not name.startswith("__")]
+    assert {"Asked", "Ci", "CitError"} <= found.keys()
+    assert citgit.open is not open

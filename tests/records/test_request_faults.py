@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from citgit.model.job import Job
-from citgit.model.request import Cause, CauseKind, Config, PinnedSource, Request
+from citgit.model.request import HIDDEN_COMMIT, TIP, Cause, CauseKind, Config, PinnedSource, Request
+from citgit.records.request import SPEC
 from citgit.records.spec import request_faults
 
 OID = "a" * 40
@@ -47,3 +48,13 @@ def test_a_promise_names_a_build() -> None:
     for build in ("", "junk", "../x", "0" * 36):
         promised = msgspec.structs.replace(GOOD, cause=Cause(kind=CauseKind.PROMISE, build=build))
         assert any(one.startswith("cause.build") for one in request_faults(promised)), build
+
+
+@pytest.mark.parametrize(
+    ("commit", "private", "words"),
+    [(OID, "", " at aaaaaaaaaaaa"), (HIDDEN_COMMIT, "age…", ", private"), (TIP, "", ", at the tip when it starts")],
+)
+def test_the_subject_says_what_is_built(commit: str, private: str, words: str) -> None:
+    """A commit, or why there is none to be seen: hidden is not the same as not known yet."""
+    source = PinnedSource(ref="refs/heads/main", commit=commit)
+    assert SPEC.subject(msgspec.structs.replace(GOOD, sources=(source,), private=private)) == f"check on main{words}"
