@@ -144,6 +144,11 @@ def start(files: AgentFiles, machine: Machine, argv: Sequence[str], home: Path) 
     files.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with open(files.log, "ab") as log:
         subprocess.Popen(list(argv), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=home, start_new_session=True)
+    return awaited(files, machine)
+
+
+def awaited(files: AgentFiles, machine: Machine) -> int:
+    """The pid of a supervisor that somebody has just started. Raises Errored."""
     end = time.monotonic() + _LEAVE
     while time.monotonic() < end:
         if pid := running(files, machine):

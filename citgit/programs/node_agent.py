@@ -36,7 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )  # fmt: skip
     parser.add_argument("verb", choices=list(_VERBS), help="; ".join(f"{key}: {text}" for key, text in _VERBS.items()))
     parser.add_argument("agent", nargs="?", default="", help="the agent's name in team.toml")
-    parser.add_argument("--systemd", action="store_true", help="with start: systemd's manager for this user keeps it")
+    parser.add_argument(
+        "--systemd", action="store_true", help="with start, restart: systemd's manager for this user keeps it"
+    )
     parser.add_argument("--files", action="store_true", help="with forget: remove its files too")
     parser.add_argument("--why", default="by hand", help="with drain: the reason")
     options = parser.parse_args(argv)
@@ -63,10 +65,10 @@ def _act(options: argparse.Namespace) -> dict[str, Any]:
         except msgspec.MsgspecError as error:
             raise UsageError(f"not the settings of a worker: {error}", hint="'cit agent install' sends them") from error
         return node.setup(agent, given)
-    if options.verb == "start" and options.systemd:
-        node.use_systemd(agent)
     if options.verb == "restart":
         node.stop(agent)
+    if options.verb in ("start", "restart") and options.systemd:
+        node.use_systemd(agent)
     acts: dict[str, Callable[[], dict[str, Any]]] = {
         "start": lambda: node.start(agent),
         "restart": lambda: node.start(agent),

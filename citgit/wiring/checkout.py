@@ -75,10 +75,8 @@ def commit_aside(
 ) -> str:
     """Commits changed files (None: removed) on a new branch from `base`, away from the working tree; its diff.
 
-    Raises UsageError if there is such a branch already.
+    Again is no fault. Raises UsageError if there is such a branch already, with another change.
     """
-    if not run(["show-ref", "--verify", "--quiet", f"refs/heads/{branch}"], git_dir=git_dir).status:
-        raise UsageError(f"there is a branch {branch!r} already", hint=f"git branch -D {branch}, or name another")
     from tempfile import TemporaryDirectory
 
     with TemporaryDirectory(prefix="cit-index-") as folder:
@@ -93,12 +91,24 @@ def commit_aside(
         given = "".join(lines).encode()
         must(["update-index", "-z", "--index-info"], git_dir=git_dir, env=env, input=given, doing="change the files")
         tree = must(["write-tree"], git_dir=git_dir, env=env, doing="write the tree").stdout.decode().strip()
+    found = run(["rev-parse", f"refs/heads/{branch}^{{tree}}", f"refs/heads/{branch}^1"], git_dir=git_dir)
+    if found.stdout.decode().split() == [tree, base]:
+        return _diff(git_dir, base, tree)
+    if not run(["show-ref", "--verify", "--quiet", f"refs/heads/{branch}"], git_dir=git_dir).status:
+        raise UsageError(
+            f"there is a branch {branch!r} already, with another change",
+            hint=f"git branch -D {branch}, or name another",
+        )
     made = must(
         [*_identity(git_dir, person), "commit-tree", "-p", base, "-m", message, tree], git_dir=git_dir, doing="commit"
     )
     commit = made.stdout.decode().strip()
     must(["update-ref", f"refs/heads/{branch}", commit, "0" * 40], git_dir=git_dir, doing=f"make branch {branch}")
-    shown = must(["diff", "--no-color", base, commit, "--"], git_dir=git_dir, doing="show the change")
+    return _diff(git_dir, base, commit)
+
+
+def _diff(git_dir: Path, old: str, new: str) -> str:
+    shown = must(["diff", "--no-color", old, new, "--"], git_dir=git_dir, doing="show the change")
     return shown.stdout.decode(errors="replace")
 
 

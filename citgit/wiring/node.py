@@ -126,18 +126,22 @@ def _reaches(settings: Settings) -> str:
 
 
 def start(agent: str) -> dict[str, Any]:
-    """Sees to it that the agent's worker is kept running."""
+    """Sees to it that the agent's worker is kept running. Raises Errored, Refused."""
     supervisor(agent)
     if _unit_file(agent).exists():
         _systemctl("daemon-reload")
         _systemctl("enable", "--now", _unit(agent))
+        supervise.awaited(files_of(agent), _MACHINE)
         return state(agent)
+    if not supervise.running(files_of(agent), _MACHINE):
+        _refuse_systems(agent, "start")
     supervise.start(files_of(agent), _MACHINE, [program("cit-node"), "supervise", agent], Path.home())
     return state(agent)
 
 
 def stop(agent: str) -> dict[str, Any]:
-    """Ends the agent's worker and what starts it again; builds go on."""
+    """Ends the agent's worker and what starts it again; builds go on. Raises Errored, Refused."""
+    _refuse_systems(agent, "stop")
     if _unit_file(agent).exists():
         _systemctl("stop", _unit(agent))
     supervise.stop(files_of(agent), _MACHINE)
@@ -178,7 +182,8 @@ def state(agent: str) -> dict[str, Any]:
     lines = files.log.read_text(errors="replace").splitlines()[-5:] if files.log.exists() else []
     return {
         "agent": agent, "version": __version__, "supervisor": supervise.running(files, _MACHINE),
-        "systemd": _unit_file(agent).exists(), "drained": drained(home), "builds": sorted(unfinished(home)),
+        "systemd": _unit_file(agent).exists() or _system_unit(agent).exists(), "drained": drained(home),
+        "builds": sorted(unfinished(home)),
         "home": str(home), "log": str(files.log), "says": [line[:300] for line in lines],
     }  # fmt: skip
 
@@ -227,6 +232,19 @@ def _unit(agent: str) -> str:
 
 def _unit_file(agent: str) -> Path:
     return Path.home() / ".config" / "systemd" / "user" / _unit(agent)
+
+
+def _system_unit(agent: str) -> Path:
+    return Path("/etc/systemd/system") / _unit(agent)
+
+
+def _refuse_systems(agent: str, verb: str) -> None:
+    """Raises Refused if systemd keeps the worker running for the whole machine: only root may say otherwise."""
+    if _system_unit(agent).exists():
+        raise Refused(
+            f"systemd keeps the worker of {agent!r} running for the whole machine",
+            hint=f"as root: systemctl {verb} {_unit(agent)}",
+        )
 
 
 def _systemctl(*words: str) -> None:

@@ -113,7 +113,9 @@ def test_agents_are_drained_and_removed_by_a_proposal(site: Site) -> None:
     assert "git merge drain-lab1 && cit policy publish" in said
     assert site.git("status", "--short") == ""
     assert site.cit("agent", "list", "--json").documents[0]["drain"] is False
-    assert "there is a branch 'drain-lab1' already" in site.cit("agent", "drain", "lab1", status=2).err
+    assert site.cit("agent", "drain", "lab1").out == said, "asked again, it proposes the same"
+    other = site.cit("agent", "remove", "lab1", "--branch", "drain-lab1", status=2).err
+    assert "there is a branch 'drain-lab1' already, with another change" in other
     site.git("merge", "-q", "drain-lab1")
     site.cit("policy", "publish")
     assert site.cit("agent", "list", "--json").documents[0]["drain"] is True
