@@ -89,7 +89,7 @@ class Repository:
                 # at each turn all but a few of them are known, and nothing was asked for most
                 kept = self.state.judged.get((ref, tip, policy))
                 yield kept.build if kept is not None and not kept.asked else self.build(ref, tip)
-            except (NotYet, Refused):
+            except (NotYet, NotFound, Refused):
                 continue  # one bad ref stops nobody: `flows.audit` tells of it
 
     def archived(self, pool: str = "") -> Iterator[Build]:

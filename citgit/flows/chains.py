@@ -94,7 +94,7 @@ def _link(state: State, oid: Oid, data: bytes) -> Link:
     try:
         commit = commits.parse(data, oid)
     except BadRecord as error:
-        return Link(oid=oid, sha256=sha256, parents=_parents(data), tree="", fault=error.message)
+        return Link(oid=oid, sha256=sha256, parents=commits.links(data)[1], tree="", fault=error.message)
     link = Link(oid=oid, sha256=sha256, parents=commit.parents, tree=commit.tree)
     try:
         link = replace(link, key=state.verifier.signer(commit.payload, commit.signature))
@@ -103,8 +103,3 @@ def _link(state: State, oid: Oid, data: bytes) -> Link:
         return replace(link, fault=error.message)
     except Unsupported as error:
         return replace(link, unsupported=error.message, kind=type_of(commit))
-
-
-def _parents(data: bytes) -> tuple[str, ...]:
-    head = data.split(b"\n\n", 1)[0].split(b"\n")
-    return tuple(line[7:47].decode("ascii", "replace") for line in head if line.startswith(b"parent "))

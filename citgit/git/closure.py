@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from citgit.git.trees import parse_tree
 from citgit.interfaces import Objects, Oid
+from citgit.records import commit as commits
 
 _FOLDER, _SUBMODULE = 0o040000, 0o160000
 
@@ -39,6 +40,6 @@ def links(kind: str, data: bytes) -> list[tuple[Oid, bool]]:
     if kind == "tree":
         return [(one.oid, one.mode == _FOLDER) for one in parse_tree(data) if one.mode != _SUBMODULE]
     if kind == "commit":
-        head = data.split(b"\n\n", 1)[0].split(b"\n")
-        return [(line.split(b" ")[1].decode(), True) for line in head if line.startswith((b"tree ", b"parent "))]
+        tree, parents = commits.links(data)
+        return [(oid, True) for oid in (tree, *parents) if oid]
     return []

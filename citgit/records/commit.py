@@ -18,6 +18,7 @@ _HEADER = pattern(
     rb"(gpgsig (?:[^\n]*\n)(?: [^\n]*\n)*)?"
     rb"\n",
 )
+_LINKS = pattern(rb"tree ([0-9A-Fa-f]{40})\n((?:parent [0-9A-Fa-f]{40}\n)*)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,14 @@ def signed(payload: bytes, signature: str) -> bytes:
     head, body = payload.split(b"\n\n", 1)
     lines = signature.strip().encode("ascii").split(b"\n")
     return head + b"\ngpgsig " + b"\n ".join(lines) + b"\n\n" + body
+
+
+def links(data: bytes) -> tuple[str, tuple[str, ...]]:
+    """The tree and the parents of any commit, as git reads it: lines further down name nothing."""
+    found = _LINKS.match(data)
+    if not found:
+        return "", ()
+    return found[1].decode().lower(), tuple(line[7:].decode().lower() for line in found[2].splitlines())
 
 
 def parse(data: bytes, oid: str | None = None) -> Commit:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from citgit.errors import CitError, Refused, TryAgain
 from citgit.interfaces import EMPTY_TREE, Entry, Objects, Oid
 from citgit.model.names import is_oid
+from citgit.records import commit as commits
 from citgit.ssh.frames import BODY_LIMIT
 from citgit.ssh.messages import MOST_OBJECTS, Parcel
 
@@ -90,9 +91,8 @@ def _links(objects: Objects, oid: Oid) -> tuple[Oid, list[Oid]]:
         return "", []
     if kind != "commit":
         return "", []
-    head = data.split(b"\n\n", 1)[0].split(b"\n")
-    tree = next((line[5:45].decode("ascii", "replace") for line in head if line.startswith(b"tree ")), "")
-    return tree, [line[7:47].decode("ascii", "replace") for line in head if line.startswith(b"parent ")]
+    tree, parents = commits.links(data)
+    return tree, list(parents)
 
 
 def _new_in(objects: Objects, tree: Oid, before: Oid, depth: int = 0) -> Iterator[tuple[str, Oid]]:

@@ -11,6 +11,7 @@ from enum import Enum
 from functools import lru_cache
 
 from citgit.errors import Bug, Errored, NotFound, Refused, RemoteAway
+from citgit.git.closure import links
 from citgit.git.trees import parse_tree, tree_bytes
 from citgit.interfaces import Answer, Entrusted, Entry, Oid, Pushed, Update
 from citgit.records.commit import oid_of
@@ -319,9 +320,4 @@ def _in_the_way(ref: str, other: str) -> bool:
 
 def _links(kind: str, data: bytes) -> list[Oid]:
     """What an object names: a commit its tree and parents, a tree its entries (not submodules' commits)."""
-    if kind == "tree":
-        return [entry.oid for entry in parse_tree(data) if entry.mode != 0o160000]
-    if kind == "commit":
-        head = data.split(b"\n\n", 1)[0].split(b"\n")
-        return [line.split(b" ")[1].decode() for line in head if line.startswith((b"tree ", b"parent "))]
-    return []
+    return [oid for oid, _ in links(kind, data)]

@@ -32,6 +32,12 @@ def ordinary(stage: Stage) -> str:
     return store.write("commit", b"tree %s\nauthor a <a> 1 +0000\ncommitter a <a> 1 +0000\n\nx\n" % tree.encode())
 
 
+def misplaced(stage: Stage, name: bytes) -> str:
+    """A commit with a line that git does not take for a parent, and pushes."""
+    text = b"tree %s\nauthor a <a> 1 +0000\ncommitter a <a> 1 +0000\nparent %s\n\nx\n"
+    return stage.host.objects.write("commit", text % (commits.EMPTY_TREE.encode(), name))
+
+
 JUNK = {
     "a file": lambda stage: stage.host.objects.write("blob", b"x" * (4 << 20)),
     "a tree": lambda stage: stage.host.objects.write_tree(
@@ -39,6 +45,12 @@ JUNK = {
     ),
     "a huge commit": huge,
     "somebody's code": ordinary,
+    "a parent after the author": lambda stage: misplaced(stage, b"1" * 40),
+    "a parent that is no name": lambda stage: misplaced(stage, b"../../HEAD"),
+    "a parent in capitals": lambda stage: stage.host.objects.write(
+        "commit", stage.data(str(stage.tip(stage.refs.policy))).replace(b"\nauthor", b"\nparent %s\nauthor" %
+        str(stage.tip(stage.refs.policy)).upper().encode(), 1)
+    ),
     "a commit without a name": lambda stage: stage.host.objects.write("commit", b"\n\n"),
     "another chain": lambda stage: stage.repo,
 }  # fmt: skip
