@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pwd
 import shutil
@@ -60,14 +61,10 @@ class Sshd:
         for key in (self._folder / "hostkey", self.key):
             _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key))
         for user in self.users:
-            try:
-                pwd.getpwnam(user)
-            except KeyError:
-                _run("useradd", "--create-home", "--shell", "/bin/sh", user)
-                _run("usermod", "-p", "*", user)  # no password, and yet not locked
+            home = account(user)
             shutil.copyfile(f"{self.key}.pub", self._folder / "keys" / user)
             # who may read what is left to file permissions: git's own rule about owners would hide them
-            Path(pwd.getpwnam(user).pw_dir, ".gitconfig").write_text("[safe]\n\tdirectory = *\n")
+            (home / ".gitconfig").write_text("[safe]\n\tdirectory = *\n")
         config = self._folder / "sshd_config"
         config.write_text(_CONFIG.format(port=self.port, folder=self._folder))
         self.listen()
@@ -111,11 +108,11 @@ class Sshd:
             f" -o StrictHostKeyChecking=accept-new -o UserKnownHostsFile={self._folder}/known_hosts -o LogLevel=ERROR"
         )
 
-    def bind(self, command: str) -> str:
-        """Makes a key that may log in as the first user to run `command` alone; the ssh command line that uses it."""
+    def bind(self, command: str, user: str = "") -> str:
+        """Makes a key that may log in as a user, by default the first, to run `command` alone; the ssh for it."""
         name = f"bound{len(list(self._folder.glob('bound*.pub')))}"
         _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self._folder / name))
-        return self.allow(self._folder / name, command)
+        return self.allow(self._folder / name, command, user)
 
     def allow(self, key: Path, command: str, user: str = "") -> str:
         """Lets a key log in as a user, by default the first, to run `command` alone; the ssh command line for it."""
@@ -124,18 +121,9 @@ class Sshd:
             file.write(f'restrict,command="{command}" {public}\n')
         return self.command.replace(str(self.key), str(key))
 
-    def only(self, user: str, public: str, *, bind: str = "") -> str:
-        """Lets nobody but `public` log in as `user`; with `bind`, one more key that may run that alone: its ssh."""
-        path = self._folder / "keys" / user
-        if public:
-            path.write_text(public)
-        if not bind:
-            return ""
-        name = f"bound{len(list(self._folder.glob('bound*.pub')))}"
-        _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self._folder / name))
-        with open(path, "a") as file:
-            file.write(f'restrict,command="{bind}" {(self._folder / f"{name}.pub").read_text()}')
-        return self.command.replace(str(self.key), str(self._folder / name))
+    def only(self, user: str, public: str) -> None:
+        """Lets nobody but `public` log in as `user`."""
+        (self._folder / "keys" / user).write_text(public)
 
     def python(self) -> Path:
         """A Python with this checkout's citgit that the users may run."""
@@ -170,6 +158,28 @@ class Sshd:
         with tempfile.TemporaryDirectory(prefix="citgit-test-", ignore_cleanup_errors=True) as name:
             os.chmod(name, 0o755)
             yield Path(name)
+
+
+def account(name: str) -> Path:
+    """Makes a user of this machine if there is none of that name; their home. They stay for the next time."""
+    with open("/tmp/citgit-accounts.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            return Path(pwd.getpwnam(name).pw_dir)
+        except KeyError:
+            _run("useradd", "--create-home", "--shell", "/bin/sh", name)
+            _run("usermod", "-p", "*", name)  # no password, and yet not locked
+            return Path(pwd.getpwnam(name).pw_dir)
+
+
+@contextmanager
+def held(*names: str) -> Iterator[None]:
+    """Meanwhile no other test on this machine has these users, who are ended or made anew, or whose homes change."""
+    with contextlib.ExitStack() as stack:
+        for name in sorted(names):
+            lock = stack.enter_context(open(f"/tmp/citgit-{name}.lock", "w"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _run(*argv: str) -> None:

@@ -82,7 +82,9 @@ def install(
         "root": clone.state.pinned or fetch_policies(clone.state).repo,
     }  # fmt: skip
     settings |= ({} if own is None else {"own": own}) | ({"slots": slots} if slots else {})
+    tell(f"making the key of {agent}, and looking whether the node reaches the repository")
     made = node.setup(settings)
+    tell("" if no_start else f"starting the worker of {agent}")
     state = {} if no_start else node.start(agent)
     wanted = _agent(
         team.agent.get(agent), made, host="" if system else host, pools=pools, labels=labels, slots=slots, person=person
@@ -103,7 +105,7 @@ def install(
 
 def _teller(as_json: bool) -> Callable[[str], None]:
     """Says how far it is, to people."""
-    return (lambda text: None) if as_json else (lambda text: click.echo(plain(text), err=True))
+    return lambda text: click.echo(plain(text), err=True) if text and not as_json else None
 
 
 def _offers(facts: Any, as_json: bool) -> None:

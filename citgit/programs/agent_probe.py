@@ -11,7 +11,7 @@ from citgit.flows.enqueue import Wish, need_pool, planned
 from citgit.model.record import Request
 from citgit.programs import complete
 from citgit.programs.direct import Build, asked_of
-from citgit.programs.probing import need_hosts, probe, progress
+from citgit.programs.probing import need_hosts, probe
 from citgit.programs.reach import reach
 from citgit.programs.wanted import Wanted, says_what
 from citgit.programs.wording import builtins, emit, plain
@@ -45,7 +45,7 @@ def probe_job(ctx: click.Context, job: str, directory: str, wanted: Wanted, seco
         planned(clone.state, snapshot, clone.doors, wanted.change(clone), wish), job
     ):
         need_hosts(team, pool)
-        answers = probe(team, pool, request, f"person:{clone.person}", way_of(clone), seconds=seconds, tell=progress)
+        answers = probe(team, pool, request, f"person:{clone.person}", way_of(clone), seconds=seconds)
         good = good or any(answer.fits for answer in answers)
         _show(answers, job, cells, as_json)
     ctx.exit(0 if good else 1)

@@ -60,7 +60,7 @@ class Starting:
             return self._answers[key]
         if not any(pool in agent.pools and agent.host for agent in self._team.agent.values()):
             return []
-        from citgit.programs.probing import need_hosts, probe, progress
+        from citgit.programs.probing import need_hosts, probe
         from citgit.wiring.asking import way_of
 
         answers: list[Answer] = []
@@ -68,7 +68,6 @@ class Starting:
             need_hosts(self._team, pool)
             answers = probe(
                 self._team, pool, request, f"person:{self._clone.person}", way_of(self._clone), enough=alike[key],
-                tell=progress,
             )  # fmt: skip
             why = ", ".join(_reason(one) for one in answers)
         except NotFound as error:

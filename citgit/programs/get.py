@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from citgit.programs import complete
 from citgit.programs.find import find_build, title
 from citgit.programs.log_place import scp_line, where
 from citgit.programs.reach import reach
+from citgit.programs.waiting import waiting
 from citgit.programs.wording import emit, plain
 from citgit.wiring.clone import Clone, open_clone
 
@@ -94,7 +94,8 @@ def _copy(clone: Clone, repository: Repository, build: Build, chosen: Sequence[A
     # HOME/attempts/CLAIM/log
     home = Path(log).parents[2] if log.startswith("/") and log.count("/") > 3 else None
     try:
-        bring_kept(target, files, home)
+        with waiting(f"copying {len(files)} files"):
+            bring_kept(target, files, home)
     except NotFound:
         try:
             _fetch(far(clone, repository.snapshot.policies.tip, build, result.claim), target, files)
@@ -107,9 +108,12 @@ def _copy(clone: Clone, repository: Repository, build: Build, chosen: Sequence[A
 
 
 def _fetch(there: Far, target: Path, files: Sequence[Input]) -> None:
-    hidden = not sys.stderr.isatty()
-    with click.progressbar(
-        length=sum(one.size for one in files), label=f"from {plain(there.host or there.agent)}", file=sys.stderr,
-        hidden=hidden,
-    ) as bar:  # fmt: skip
-        there.fetch(target, files, bar.update)
+    done, whole = 0, sum(one.size for one in files)
+    with waiting(f"from {there.host or there.agent}", size=True) as count:
+
+        def more(size: int) -> None:
+            nonlocal done
+            done += size
+            count(done, whole)
+
+        there.fetch(target, files, more)

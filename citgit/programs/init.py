@@ -17,6 +17,7 @@ from citgit.flows.publishing import publish, seal_of
 from citgit.model.names import is_name
 from citgit.model.names import name as checked_name
 from citgit.model.policy import PolicyChain
+from citgit.programs.waiting import waiting
 from citgit.programs.wording import emit
 from citgit.rules.authority import actor_of
 from citgit.wiring.checkout import commit_at, commit_files, config_files, head_branch, tracked
@@ -95,9 +96,10 @@ def _init(directory: Path, person: str, key: str, state: str, *, no_commit: bool
     if clone.url == str(clone.repository) and not setting(git_dir, "core.fsync"):
         # the state lives in this very repository: what is acknowledged must survive a power cut
         set_setting(git_dir, "core.fsync", "all")
-    _bring_state(clone)
+    with waiting(f"asking {clone.state.remote.url}"):
+        _bring_state(clone)
+        known = _known_policy(clone)
     branch = head_branch(git_dir)
-    known = _known_policy(clone)
     written = [_cit_toml(clone, branch), "" if known else _team_toml(clone, branch, person, public)]
     new = [one for one in written if one]
     if new and not no_commit:

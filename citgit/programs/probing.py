@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-
-import click
-
 from citgit.errors import NotFound
 from citgit.model.record import Request
 from citgit.model.team import Team
 from citgit.programs.node.probe import Ask, End, Said
 from citgit.programs.node.start import Wanted, Woken
+from citgit.programs.waiting import waiting
 from citgit.rules.ranking import Answer, question, ranked
 from citgit.wiring.asking import SECONDS, Asking, Call, Way
 
@@ -43,8 +39,7 @@ def need_hosts(team: Team, pool: str) -> None:
 
 
 def probe(
-    team: Team, pool: str, request: Request, owner: str, way: Way, *, enough: int = 0, seconds: float = 0,
-    tell: Callable[[int, int], None] = lambda done, of: None,
+    team: Team, pool: str, request: Request, owner: str, way: Way, *, enough: int = 0, seconds: float = 0
 ) -> list[Answer]:  # fmt: skip
     """What every node says to a request, the best first.
 
@@ -68,7 +63,9 @@ def probe(
         slots += said.free if all(one.ok for one in said.decisions) else 0
         return 0 < enough <= slots
 
-    found = Asking("probe", way, about).all(asked, seconds=seconds or SECONDS, enough=suffices, tell=tell)
+    with waiting(f"asking {len(asked)} nodes") as count:
+        asking = Asking("probe", way, about)
+        found = asking.all(asked, seconds=seconds or SECONDS, enough=suffices, tell=count)
     answers = []
     for agent, (said, took) in found.items():
         if isinstance(said, str):
@@ -95,10 +92,3 @@ def wake(team: Team, agent: str, way: Way) -> str:
     if isinstance(said, str):
         return said
     return "" if said.running else said.why or "no worker runs there"
-
-
-def progress(done: int, of: int) -> None:
-    """How many have answered, on a terminal."""
-    if sys.stderr.isatty():
-        end = "\n" if done == of else ""
-        click.echo(f"\rasking {of} nodes: {done} answered{end}", nl=False, err=True)

@@ -12,6 +12,7 @@ from citgit.flows.restore import push_back
 from citgit.flows.state import Snapshot
 from citgit.flows.writing import resend
 from citgit.interfaces import Answer, Entrusted, Pushed
+from citgit.programs.waiting import waiting
 from citgit.programs.wording import plain
 from citgit.wiring.clone import Clone
 
@@ -27,30 +28,35 @@ def reach(clone: Clone) -> Repository:
     Records that were signed here while it was away are pushed first, and the person is told what came of them.
     Raises NotFound, Refused.
     """
-    waiting = clone.journal.entries()
+    unsent = clone.journal.entries()
     try:
-        snapshot = poll(clone.state)
+        with waiting(f"asking {clone.state.remote.url}"):
+            snapshot = poll(clone.state)
     except RemoteAway as error:
         click.echo(f"the host is away, this is what is remembered: {error.message}", err=True)
-        if waiting:
-            kept_here(waiting)
-        return Repository(clone.state, remembered(clone.state, waiting))
+        if unsent:
+            kept_here(unsent)
+        return Repository(clone.state, remembered(clone.state, unsent))
     if snapshot.restored:
         # an admin restored the host: what this clone had seen goes back
-        for ref in push_back(clone.state, snapshot).given:
+        with waiting("giving back what the host lost"):
+            given = push_back(clone.state, snapshot).given
+        for ref in given:
             click.echo(f"the host was restored from a backup: gave back {ref.rpartition('/')[2]}", err=True)
         snapshot = poll(clone.state)
     _warn(clone, snapshot)
-    if not waiting:
+    if not unsent:
         return Repository(clone.state, snapshot)
-    for entry, pushed in resend(clone.state, clone.journal):
+    with waiting(f"pushing what was kept here to {clone.state.remote.url}"):
+        sent = list(resend(clone.state, clone.journal))
+    for entry, pushed in sent:
         click.echo(_told(entry, pushed), err=True)
     return Repository(clone.state, poll(clone.state))
 
 
-def kept_here(waiting: list[Entrusted]) -> None:
+def kept_here(unsent: list[Entrusted]) -> None:
     """Tells how much waits for the host."""
-    click.echo(f"{_counted(waiting)} kept here, to be pushed by the next cit command that reaches it", err=True)
+    click.echo(f"{_counted(unsent)} kept here, to be pushed by the next cit command that reaches it", err=True)
 
 
 def _warn(clone: Clone, snapshot: Snapshot) -> None:
@@ -72,8 +78,8 @@ def _warn(clone: Clone, snapshot: Snapshot) -> None:
         click.echo("hint: 'cit doctor' says what to do", err=True)
 
 
-def _counted(waiting: list[Entrusted]) -> str:
-    return f"1 record ({waiting[0].kind}) is" if len(waiting) == 1 else f"{len(waiting)} records are"
+def _counted(unsent: list[Entrusted]) -> str:
+    return f"1 record ({unsent[0].kind}) is" if len(unsent) == 1 else f"{len(unsent)} records are"
 
 
 def _told(entry: Entrusted, pushed: Pushed) -> str:

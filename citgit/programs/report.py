@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from citgit.programs.diff import facts
 from citgit.programs.log_place import local_log, open_log
 from citgit.programs.reach import reach
 from citgit.programs.report_live import serve as serve_report
+from citgit.programs.waiting import waiting
 from citgit.programs.why import offers
 from citgit.programs.wording import agent, emit
 from citgit.rules.ids import month_of, months_back
@@ -50,14 +50,10 @@ def command(
     place = _place(clone, out, serve)
     repository = reach(clone)
     if not repository.snapshot.away:
-        repository = Repository(clone.state, ask_all(clone.state, repository.snapshot))
-    with click.progressbar(length=0, label="builds", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
-
-        def progress(done: int, whole: int) -> None:
-            bar.length = whole
-            bar.update(done - bar.pos)
-
-        site = Site(place, plain, progress)
+        with waiting("fetching all archives"):
+            repository = Repository(clone.state, ask_all(clone.state, repository.snapshot))
+    with waiting("writing pages of builds") as count:
+        site = Site(place, plain, count)
         done = site.render(world(clone, repository, months, logs, live=serve))
     if as_json:
         emit({"out": str(place), "builds": done.shown, "pages": done.builds, "jobs": done.jobs})

@@ -10,6 +10,7 @@ import click
 from citgit.flows import restore
 from citgit.flows.poll import poll
 from citgit.programs.policy_publish import told
+from citgit.programs.waiting import waiting
 from citgit.programs.wording import answering
 from citgit.wiring.clone import Clone, open_clone
 
@@ -53,7 +54,8 @@ def _give_back(clone: Clone) -> list[str]:
     """Gives back what this clone remembers; the refs."""
     given: list[str] = []
     while True:
-        done = restore.push_back(clone.state, poll(clone.state))
+        with waiting("giving back what this clone remembers"):
+            done = restore.push_back(clone.state, poll(clone.state))
         given += done.given
         for ref in done.given:
             click.echo(f"gave back {ref}")

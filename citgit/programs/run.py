@@ -22,6 +22,7 @@ from citgit.model.record import Request
 from citgit.programs import complete
 from citgit.programs.direct import Starting
 from citgit.programs.reach import kept_here, reach
+from citgit.programs.waiting import waiting
 from citgit.programs.wanted import Wanted, says_what
 from citgit.wiring.checkout import is_pushed
 from citgit.wiring.clone import Clone, open_clone
@@ -66,7 +67,8 @@ def command(
         jobs=job, parameters=wanted.parameters(), pool=HERE if here else wanted.pool, on=on, message=message,
         readers=readers,
     )  # fmt: skip
-    builds = planned(clone.state, snapshot, clone.doors, change, wish)
+    with waiting(f"reading the jobs of {change.jobs.commit[:12]}"):
+        builds = planned(clone.state, snapshot, clone.doors, change, wish)
     starting = Starting(clone, snapshot.policies.tip.team, on) if not here and not snapshot.away else None
     if starting and probe:
         builds = starting.placed(builds)

@@ -8,6 +8,7 @@ import click
 
 from citgit.errors import CitError, UsageError
 from citgit.model.units import parse_size, rounded_size
+from citgit.programs.waiting import waiting
 from citgit.programs.wording import emit, plain
 from citgit.wiring.clone import Clone, open_clone
 from citgit.wiring.upkeep import (
@@ -53,7 +54,8 @@ def command(
             _files(place, days, most, out)
         _logs(place, out)
     for repository in repositories(chosen, clone, url) if not only_logs else ():
-        found, now = tidied(repository, dry_run=dry_run)
+        with waiting(f"packing {repository}"):
+            found, now = tidied(repository, dry_run=dry_run)
         if now or (dry_run and found.is_due):
             freed = max(0, found.size - now.size) if now else 0
             what = f"{found.loose} loose objects, {found.packs} packs, {found.refs} loose refs"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -18,9 +17,9 @@ from citgit.programs import complete
 from citgit.programs.find import find_build
 from citgit.programs.reach import reach
 from citgit.programs.show import record_line
+from citgit.programs.waiting import waiting
 from citgit.programs.wording import coloured, document, emit, json_line, label, plain, word
 from citgit.wiring.clone import Clone, open_clone
-from citgit.wiring.spread import spread
 
 
 @click.command("verify", epilog="Example: cit verify --all")
@@ -42,16 +41,19 @@ def command(ctx: click.Context, build: tuple[str, ...], directory: str, everythi
     clone = open_clone(Path(directory))
     repository = reach(clone)
     if (everything or any(".." in text for text in build)) and not repository.snapshot.away:
-        repository = Repository(clone.state, ask_all(clone.state, repository.snapshot))
+        with waiting("fetching all archives"):
+            repository = Repository(clone.state, ask_all(clone.state, repository.snapshot))
     found = list(unjudged(repository))
     if everything:
         rows = _everything(repository, found, as_json)
     else:
         rows = (_row(repository, one, as_json) for text in build or ("",) for one in _named(repository, clone, text))
     bad = False
-    for row in _counted(rows) if everything and sys.stderr.isatty() else rows:
-        bad |= not row.ok
-        click.echo(row.text)
+    with waiting("verifying builds", rows=True) as count:
+        for done, row in enumerate(rows, 1):
+            bad |= not row.ok
+            click.echo(row.text)
+            count(done, 0)
     for one in found:
         bad |= bool(one.fault) and not one.partial
         _print_ref(one, as_json)
@@ -74,6 +76,8 @@ class Row(NamedTuple):
 
 def _everything(repository: Repository, found: list[Found], as_json: bool) -> Iterator[Row]:
     """All builds: those that have a ref, then archive by archive; what was found beside them goes to `found`."""
+    from citgit.wiring.spread import spread  # slow to load, and others need no more than one processor
+
     for build in sorted(repository.active(), key=lambda one: one.id, reverse=True):
         yield _row(repository, build, as_json)
 
@@ -96,16 +100,6 @@ def _named(repository: Repository, clone: Clone, text: str) -> Iterator[Build]:
         return
     low, high = sorted(find_build(repository, clone, end).id for end in (first, last))
     yield from (one for one in every(repository) if low <= one.id <= high)
-
-
-def _counted(rows: Iterator[Row]) -> Iterator[Row]:
-    """The rows, with a count for whoever waits at a terminal."""
-    count = 0
-    for count, one in enumerate(rows, 1):
-        if count % 100 == 0:
-            click.echo(f"\r{count} builds", nl=False, err=True)
-        yield one
-    click.echo(f"\r{count} builds", err=True)
 
 
 def _row(repository: Repository, build: Build, as_json: bool) -> Row:

@@ -154,6 +154,7 @@ def serve(worker: Worker, place: Path, *, doors: bool, once: bool, interval: flo
             lambda: bool(leaving or woken) or ended(worker),
             busy=lambda: bool(worker.workshop.running()), ends=worker.workshop.descriptors, own=worker.quiet,
         )  # fmt: skip
+    upkeep.end()
 
 
 class Told:

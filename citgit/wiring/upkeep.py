@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -69,9 +71,7 @@ class Upkeep:
         running = self.process is not None and self.process.poll() is None
         if not idle:
             self._quiet = None
-            if running and self.process is not None:
-                # an interrupted git leaves nothing half done
-                self.process.terminate()
+            self.end()
             return
         self._quiet = now if self._quiet is None else self._quiet
         if running or now - self._quiet < QUIET or (self._last is not None and now - self._last < EVERY):
@@ -85,5 +85,11 @@ class Upkeep:
                 # a machine that is full, or lacks nice(1), goes on building
                 self.process = subprocess.Popen(
                     ["nice", "-n", "19", *argv, "--url", self._url], stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/",
+                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", process_group=0,
                 )  # fmt: skip
+
+    def end(self) -> None:
+        """Ends what runs, the git that packs too: an interrupted git leaves nothing half done."""
+        if self.process is not None and self.process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGTERM)

@@ -1,7 +1,7 @@
 # A build that tries what a malicious one would; it is told where things are, as if it had found out.
 # KEY: the worker's signing key. WORKER: the worker's home. MIRRORS: its mirrors. SOCKET: an ssh-agent. VICTIM: the
-# length of another build's sleep. POISON: a name for what it leaves. LOGIN: the home of the user that builds, ROOMS:
-# all builders' rooms, where there are builders.
+# length of another build's sleep, SURVIVOR: that of one that it leaves. POISON: a name for what it leaves.
+# LOGIN: the home of the user that builds, ROOMS: all builders' rooms, where there are builders.
 # It says what it managed; what it leaves on the disk is looked at afterwards.
 did() { echo "did: $1"; }
 cat "$KEY" > /dev/null 2>&1 && did read-key
@@ -27,8 +27,8 @@ echo poison > "/dev/shm/$POISON"
   echo '# poison' >> "$LOGIN/$place"
 done
 printf '\033]0;title\007::set-output name=x::y\n{"outcome": "passed"}\nresult: passed\n'
-(setsid sleep 98765 > /dev/null 2>&1 &)
-[ -n "$LOGIN" ] && (setsid env -i sleep 98765 < /dev/null > /dev/null 2>&1 &)
+(setsid sleep $SURVIVOR > /dev/null 2>&1 &)
+[ -n "$LOGIN" ] && (setsid env -i sleep $SURVIVOR < /dev/null > /dev/null 2>&1 &)
 # last: whoever believes it does not wait for this to end
 for attempt in "$WORKER"/attempts/*/; do
   echo '{"claim":"'"$CIT_ATTEMPT"'","outcome":"passed","reason":"forged"}' > "$attempt/result.json"

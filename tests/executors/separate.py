@@ -6,13 +6,13 @@ import json
 import pwd
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from services import ROOT, Sshd
+from services import ROOT, Sshd, account, held
 
-AGENT = "citgit-anna"
-BUILDERS = ("citgit-b1", "citgit-b2")
 CIT_AS = ROOT / "citgit" / "executors" / "cit-as"
 
 
@@ -21,10 +21,20 @@ def root(*argv: str, given: str = "") -> str:
     return subprocess.run(argv, check=True, capture_output=True, text=True, input=given).stdout
 
 
-class Node:
-    """A project of anna's in `folder`, whose agent lab1 runs as anna and builds as others."""
+@contextmanager
+def separate(sshd: Sshd, name: str) -> Iterator[Node]:
+    """A node whose users have names of their own, that no other test has meanwhile."""
+    user, builders = f"citgit-{name}", (f"citgit-{name}-1", f"citgit-{name}-2")
+    with held(user, *builders), sshd.folder() as folder:
+        account(user)
+        yield Node(sshd, folder, user, builders)
 
-    def __init__(self, sshd: Sshd, folder: Path) -> None:
+
+class Node:
+    """A project of anna's in `folder`, whose agent lab1 runs as `user`, anna's account, and builds as `builders`."""
+
+    def __init__(self, sshd: Sshd, folder: Path, user: str, builders: tuple[str, str]) -> None:
+        self.user, self.builders = user, builders
         self.folder, self.home = folder, folder / "anna"
         self.top, self.keys = self.home / "project", self.home / "keys"
         self._cit = [str(sshd.python()), "-m", "citgit.programs.cit"]
@@ -44,8 +54,8 @@ class Node:
             "GIT_COMMITTER_EMAIL": "a@example.org", "GIT_CONFIG_NOSYSTEM": "1", "LANG": "C.UTF-8",
         }  # fmt: skip
         self.top.mkdir()
-        root("chown", "-R", f"{AGENT}:", str(self.home))
-        for builder in BUILDERS:
+        root("chown", "-R", f"{self.user}:", str(self.home))
+        for builder in self.builders:
             self.install(builder)
 
     def install(self, builder: str) -> None:
@@ -53,11 +63,11 @@ class Node:
         subprocess.run(["pkill", "-KILL", "-u", builder], check=False)
         subprocess.run(["userdel", builder], capture_output=True, check=False)
         public = Path(f"{self.key}.pub").read_text()
-        root("sh", str(CIT_AS), "install", builder, AGENT, str(self.folder / "builders"), given=public)
+        root("sh", str(CIT_AS), "install", builder, self.user, str(self.folder / "builders"), given=public)
 
     def run(self, *argv: str, ok: tuple[int, ...] = (0,), at: Path | None = None) -> subprocess.CompletedProcess[str]:
         """A command of anna's."""
-        known = pwd.getpwnam(AGENT)
+        known = pwd.getpwnam(self.user)
         done = subprocess.run(
             argv, cwd=at or self.top, env=self.env, capture_output=True, text=True, check=False, user=known.pw_uid,
             group=known.pw_gid, extra_groups=[],
@@ -67,7 +77,7 @@ class Node:
 
     def start(self, *argv: str) -> subprocess.Popen[bytes]:
         """A program of anna's that goes on."""
-        known = pwd.getpwnam(AGENT)
+        known = pwd.getpwnam(self.user)
         return subprocess.Popen(
             argv, cwd=self.top, env=self.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, user=known.pw_uid,
             group=known.pw_gid, extra_groups=[],
@@ -81,7 +91,7 @@ class Node:
         """Files of the project."""
         for name, text in files.items():
             (self.top / name).write_text(text)
-            shutil.chown(self.top / name, AGENT)
+            shutil.chown(self.top / name, self.user)
         if not (self.top / ".git").exists():
             self.run("git", "init", "-q", "-b", "main")
         self.run("git", "add", ".")
@@ -96,9 +106,9 @@ class Node:
         self.commit({"team.toml": f'{team}\n[agent.lab1]\nkey = "{public}"\nslots = 2\n'})
         self.cit("policy", "publish")
 
-    def worker(self, *more: str, builders: tuple[str, ...] = BUILDERS) -> list[str]:
+    def worker(self, *more: str, builders: tuple[str, ...] = ()) -> list[str]:
         """The command line of lab1's worker."""
-        named = [word for one in builders for word in ("--builder", f"{one}@localhost")]
+        named = [word for one in builders or self.builders for word in ("--builder", f"{one}@localhost")]
         return [
             *self._cit, "worker", "--agent", "lab1", "--key", str(self.home / "lab1"), "--own", "--no-doors",
             "--home", str(self.home / "worker"), *named, *more,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
-from separate import BUILDERS, Node
+from separate import Node, separate
 from services import Sshd
+from world import until
 
 from citgit.errors import UsageError
 from citgit.executors.builders import Builders
@@ -34,7 +34,7 @@ place.executor = "process"
 limits.time = "5 s"
 
 [job.long]
-command = ["sh", "-c", "sleep 8; echo over"]
+command = ["sh", "-c", "echo begun by $(id -un); touch begun; until [ -e end ]; do sleep 0.1; done; echo over"]
 place.executor = "process"
 """
 HELLO = """\
@@ -58,8 +58,7 @@ while :; do sleep 0.1; done
 @pytest.fixture(scope="module")
 def node(sshd_server: Sshd) -> Iterator[Node]:
     """One node for all."""
-    with sshd_server.folder() as folder:
-        made = Node(sshd_server, folder)
+    with separate(sshd_server, "builds") as made:
         made.commit({"cit.toml": CIT, "hello.sh": HELLO, "slow.sh": SLOW})
         made.register()
         yield made
@@ -80,9 +79,9 @@ def test_builds_by_builders(node: Node) -> None:
         )
         assert [one["path"] for one in shown["result"]["components"]] == ["part"]
         users.add(log.partition("i am ")[2].split()[0])
-    assert users <= set(BUILDERS)
+    assert users <= set(node.builders)
     # what was built is closed to whoever built it
-    rooms = [room for one in BUILDERS for room in (node.folder / "builders" / one / "rooms").glob("[0-9a-f]*")]
+    rooms = [room for one in node.builders for room in (node.folder / "builders" / one / "rooms").glob("[0-9a-f]*")]
     assert [room.stat().st_mode & 0o777 for room in rooms] == [0o700] * len(users)
 
 
@@ -96,19 +95,20 @@ def test_a_login_does_nothing_else(node: Node, monkeypatch: pytest.MonkeyPatch) 
     """The key that starts builds opens no shell: a closed grammar, and none of ssh's own doors."""
     monkeypatch.setenv("PATH", node.env["PATH"])
     ssh = ["ssh", "-T", "-o", "BatchMode=yes", "-o", "NoHostAuthenticationForLocalhost=yes", "--"]
+    login = f"{node.builders[0]}@localhost"
     for words in WORDS:
-        done = subprocess.run([*ssh, f"{BUILDERS[0]}@localhost", words], capture_output=True, input=b"", check=False)
+        done = subprocess.run(
+            [*ssh, f"{node.builders[0]}@localhost", words], capture_output=True, input=b"", check=False
+        )
         assert (done.returncode, done.stdout) == (64, b""), (words, done)
-    done = subprocess.run(
-        [*ssh[:-1], "-s", "--", f"{BUILDERS[0]}@localhost", "sftp"], capture_output=True, input=b"", check=False
-    )
+    done = subprocess.run([*ssh[:-1], "-s", "--", login, "sftp"], capture_output=True, input=b"", check=False)
     assert done.returncode == 64, done
 
 
 def test_a_builder_that_is_no_wall_is_refused(node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who can read our keys, whose rooms are not ours, who is not there: the probe says so, and nothing is built."""
     monkeypatch.setenv("PATH", node.env["PATH"])
-    login = f"{BUILDERS[0]}@localhost"
+    login = f"{node.builders[0]}@localhost"
 
     def reason(*addresses: str, private: Path = tmp_path) -> str:
         probe = Builders(addresses, tmp_path / "b", tmp_path / "a", [private], tmp_path).probe()
@@ -142,7 +142,7 @@ def test_what_ignores_its_end_is_ended(node: Node) -> None:
     """A build over its time gets TERM, and has two seconds; what hides from that is gone before the end is told."""
     shown = node.build("slow")
     assert (shown["outcome"], "got it" in node.log(shown["build"])) == ("timed_out", True), shown
-    left = [one for one in psutil.process_iter(["username"]) if one.info["username"] in BUILDERS]
+    left = [one for one in psutil.process_iter(["username"]) if one.info["username"] in node.builders]
     assert not [one for one in left if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
 
 
@@ -152,28 +152,30 @@ def test_a_worker_that_died_is_replaced(node: Node) -> None:
     build = node.ask("long")
     worker = node.start(*node.worker())
     try:
-        for _ in range(300):
-            if node.show(build)["state"] == "running" and (node.home / "worker" / "attempts").glob("*/log/out"):
-                break
-            time.sleep(0.1)
-        time.sleep(2)
+        until("it to begin", lambda: list(node.folder.glob("builders/*/rooms/*/work/begun")))
+        until("the host to know", lambda: node.show(build)["state"] == "running")
     finally:
         worker.kill()
         worker.wait()
+    (begun,) = node.folder.glob("builders/*/rooms/*/work/begun")
+    builder = begun.owner()
+    begun.with_name("end").touch()
     node.run(*node.worker("--once"))
     shown = node.show(build)
     assert (shown["outcome"], shown["result"].get("assurance")) == ("passed", "node"), shown
-    assert "over" in node.log(build)
+    records = [one["record"] for one in shown["records"]]
+    assert [one["type"] for one in records].count("claim") == 1, "there was no other attempt"
+    assert node.log(build).splitlines() == [f"begun by {builder}", "over"]
 
 
 @pytest.mark.heavy
 def test_without_a_builder_nothing_is_built(node: Node) -> None:
     """The rooms are open to others: the worker takes nothing, and says why."""
-    rooms = node.folder / "builders" / BUILDERS[0] / "rooms"
+    rooms = node.folder / "builders" / node.builders[0] / "rooms"
     rooms.chmod(0o755)
     try:
         build = node.ask("hello")
-        node.run(*node.worker("--once", builders=BUILDERS[:1]), ok=(0, 1, 4))
+        node.run(*node.worker("--once", builders=node.builders[:1]), ok=(0, 1, 4))
         assert node.show(build)["state"] == "waiting"
         said = node.cit("why", build, ok=(0, 1))
         assert "are not this worker's alone" in said, said

@@ -14,8 +14,9 @@ from typing import Any
 
 import psutil
 import pytest
-from separate import BUILDERS, Node
+from separate import separate
 from services import Sshd, need
+from world import until
 
 from citgit.executors.bwrap import bwrap
 from citgit.logs.capture import Capture
@@ -47,7 +48,6 @@ MANAGED: dict[str, set[str]] = {
     "`process` by a builder: `node`": set(),
     "`bwrap` by a builder: `isolated`": set(),
 }  # fmt: skip
-VICTIM = "76543"
 
 
 def table() -> str:
@@ -88,9 +88,9 @@ def socket(tmp_path: Path) -> Iterator[Path]:
     running.wait()
 
 
-def effects(home: Path, mirrors: Path, poison: str) -> set[str]:
+def effects(home: Path, mirrors: Path, poison: str, survivor: str, builders: Path) -> set[str]:
     """What is on the node after the build: a sandbox may let it write into places that are gone with it."""
-    logins = [path for one in BUILDERS for path in (home.parent.parent / "builders" / one).glob(".[bps]*")]
+    logins = list(builders.glob("*/.[bps]*"))
     shared = [*logins, *(path for one in logins if one.is_dir() for path in one.iterdir()), Path("/tmp", poison)]
     left = {
         "forge-result": any(b"forged" in path.read_bytes() for path in home.glob("attempts/*/result.json")),
@@ -98,7 +98,7 @@ def effects(home: Path, mirrors: Path, poison: str) -> set[str]:
         "write-hook": bool(list(mirrors.glob("*.git/hooks/post-checkout"))),
         "write-config": any(b"planted" in path.read_bytes() for path in mirrors.glob("*.git/config")),
         "poison": any(one.is_file() and b"poison" in one.read_bytes() for one in (home / "poison", *shared)),
-        "survive": any(one.info["cmdline"] == ["sleep", "98765"] for one in psutil.process_iter(["cmdline"])),
+        "survive": any(one.info["cmdline"] == ["sleep", survivor] for one in psutil.process_iter(["cmdline"])),
     }
     return {name for name, managed in left.items() if managed}
 
@@ -130,10 +130,18 @@ def poison() -> Iterator[str]:
         Path(place, name).unlink(missing_ok=True)
 
 
+@pytest.fixture
+def sleeps() -> tuple[str, str]:
+    """For how long another build's process sleeps, and one that the hostile build leaves: no other test's does."""
+    victim, survivor = (str(secrets.randbelow(10**8) + 10**8) for _ in "12")
+    return victim, survivor
+
+
 @pytest.mark.parametrize("executor", ["process", "bwrap"])
 def test_a_hostile_build(
     executor: str,
     poison: str,
+    sleeps: tuple[str, str],
     tmp_path: Path,
     socket: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -156,22 +164,23 @@ def test_a_hostile_build(
     home = worker_home(str(top / ".git"), "person:anna")
     mirrors = home.parents[1] / "mirrors"
     places = {"KEY": str(keys / "anna"), "WORKER": str(home), "SOCKET": str(socket), "MIRRORS": str(mirrors)}
-    (top / "cit.toml").write_text(config(executor, {**places, "VICTIM": VICTIM, "POISON": poison}))
+    victim, survivor = sleeps
+    places |= {"VICTIM": victim, "SURVIVOR": survivor, "POISON": poison}
+    (top / "cit.toml").write_text(config(executor, places))
     (top / "hostile.sh").write_bytes(SCRIPT.read_bytes())
     for argv in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "first"]):
         subprocess.run(["git", *argv], cwd=top, check=True)
     monkeypatch.chdir(top)
     assert main(["init", "--name", "anna", "--key", str(keys / "anna")]) == 0
-    with subprocess.Popen(["sleep", VICTIM]) as another:
+    with subprocess.Popen(["sleep", victim]) as another:
         status = main(["run", "hostile", "--here"])
         another.kill()
     capsys.readouterr()
     main(["show", "hostile", "--json"])
     shown = json.loads(capsys.readouterr().out)
     main(["log", "hostile"])
-    assert (
-        managed(shown, capsys.readouterr().out, effects(home, mirrors, poison)) == MANAGED[f"`{executor}`: `self`"]
-    ), shown
+    left = effects(home, mirrors, poison, survivor, tmp_path / "none")
+    assert managed(shown, capsys.readouterr().out, left) == MANAGED[f"`{executor}`: `self`"], shown
     assert shown["result"].get("assurance", "self") == "self"
     if executor == "bwrap":
         assert status == 1
@@ -182,9 +191,10 @@ def test_a_hostile_build(
     assert main(["verify", "--all"]) == 0
 
 
-VICTIM_SCRIPT = f"""\
-sleep {VICTIM} &
-sleep 6
+BESIDE = """\
+sleep {victim} &
+touch begun
+until [ -e over ]; do sleep 0.05; done
 kill $! && test ! -e planted
 """
 
@@ -192,37 +202,47 @@ kill $! && test ! -e planted
 @pytest.mark.heavy
 @pytest.mark.privileged
 @pytest.mark.parametrize(("executor", "assurance"), [("process", "node"), ("bwrap", "isolated")])
-def test_a_hostile_build_by_a_builder(executor: str, assurance: str, poison: str, sshd: Sshd) -> None:
-    """The same beside another builder's build: it reaches nothing of the worker's, of the other's, of what follows."""
-    with sshd.folder() as folder:
-        node = Node(sshd, folder)
+def test_a_hostile_build_by_a_builder(
+    executor: str, assurance: str, poison: str, sleeps: tuple[str, str], sshd: Sshd
+) -> None:
+    """The same while another builder's build runs: it reaches nothing of the worker's, of the other's, of the next."""
+    with separate(sshd, "hostile") as node:
         socket, mirrors = node.home / "agent", node.home / "worker" / "mirrors"
-        agent = node.start("ssh-agent", "-D", "-a", str(socket))
         places = {
             "KEY": str(node.home / "lab1"), "WORKER": str(node.home / "worker"), "SOCKET": str(socket),
-            "MIRRORS": str(mirrors), "VICTIM": VICTIM, "POISON": poison, "ROOMS": str(folder / "builders"),
-            "LOGIN": str(folder / "builders" / BUILDERS[1]),
+            "MIRRORS": str(mirrors), "VICTIM": sleeps[0], "SURVIVOR": sleeps[1], "POISON": poison,
+            "ROOMS": str(node.folder / "builders"), "LOGIN": str(node.folder / "builders" / node.builders[1]),
         }  # fmt: skip
-        node.commit(
-            {
-                "cit.toml": config(executor, places),
-                "hostile.sh": SCRIPT.read_text(),
-                "victim.sh": VICTIM_SCRIPT,
-            }
-        )
+        node.commit({
+            "cit.toml": config(executor, places), "victim.sh": BESIDE.format(victim=sleeps[0]),
+            "hostile.sh": "until [ -e begin ]; do sleep 0.05; done\n" + SCRIPT.read_text(),
+        })  # fmt: skip
         node.register()
+        agent = node.start("ssh-agent", "-D", "-a", str(socket))
+        victim, hostile = node.ask("victim"), node.ask("hostile")
+        worker = node.start(*node.worker("--once"))
         try:
-            victim = node.ask("victim")
-            shown = node.build("hostile")
+
+            def rooms() -> set[Path]:
+                return set(node.folder.glob("builders/*/rooms/*/work"))
+
+            begun = until("the victim", lambda: {room for room in rooms() if (room / "begun").exists()})
+            (other,) = until("both", lambda: len(rooms()) == 2 and rooms() - begun)
+            (other / "begin").touch()
+            shown = until("its end", lambda: (found := node.show(hostile))["state"] == "final" and found)
+            assert node.show(victim)["state"] == "running", "it ran all the while"
+            for room in begun:
+                (room / "over").touch()
+            assert worker.wait(120) in (0, 1)
         finally:
-            agent.kill()
-            agent.wait()
-        found = managed(shown, node.log(shown["build"]), effects(node.home / "worker", mirrors, poison))
-        assert found == MANAGED[f"`{executor}` by a builder: `{assurance}`"], (shown, node.log(shown["build"]))
+            for one in (worker, agent):
+                one.kill()
+                one.wait()
+        left = effects(node.home / "worker", mirrors, poison, sleeps[1], node.folder / "builders")
+        assert managed(shown, node.log(hostile), left) == MANAGED[f"`{executor}` by a builder: `{assurance}`"], shown
         assert (shown["reason"], shown["result"]["assurance"]) == ("exit status 3", assurance)
         beside = node.show(victim)
         assert (beside["outcome"], beside["result"]["assurance"]) == ("passed", assurance), node.log(victim)
-        assert beside["result"]["ended"] > shown["result"]["ended"], "they ran at the same time"
         after = node.build("next")
         assert (after["outcome"], "planted" in node.log(after["build"])) == ("passed", False)
         assert not list(mirrors.glob("*.git/hooks/*.ran"))

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -66,7 +67,7 @@ def patience(seconds: float) -> float:
     return seconds * PATIENCE / 120
 
 
-def until(what: str, look: Callable[[], object], seconds: float = PATIENCE) -> object:
+def until(what: str, look: Callable[[], Any], seconds: float = PATIENCE) -> Any:
     """Waits until `look` gives something true, which is returned."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import pwd
@@ -20,7 +19,7 @@ from typing import Any
 import psutil
 import pytest
 from programs.site import Site, make_site
-from services import Sshd, real_sshd
+from services import Sshd, held, real_sshd
 from world import until
 
 GIT = "citgit-git"
@@ -129,14 +128,6 @@ class Lab:
                 shutil.rmtree(self.home(node) / part, ignore_errors=True)
 
 
-@contextmanager
-def alone() -> Iterator[None]:
-    """The accounts are this machine's: no other process of the tests has a lab meanwhile."""
-    with open("/tmp/citgit-lab.lock", "w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        yield
-
-
 def equip(sshd: Sshd, user: str, folder: Path) -> None:
     """Lets an account log in at the state's host, as a person's own configuration of ssh would."""
     home = Path(pwd.getpwnam(user).pw_dir)
@@ -154,7 +145,7 @@ def equip(sshd: Sshd, user: str, folder: Path) -> None:
 @contextmanager
 def lab(monkeypatch: pytest.MonkeyPatch, *nodes: str, jobs: str = JOBS, people: Sequence[str] = ()) -> Iterator[Lab]:
     """A lab with these nodes, cleared before and afterwards; the state is a repository of the account `citgit-git`."""
-    with alone(), real_sshd(GIT, *nodes, *people) as sshd, sshd.folder() as folder:
+    with held(*nodes, *people), real_sshd(GIT, *nodes, *people) as sshd, sshd.folder() as folder:
         monkeypatch.setenv("PATH", f"{sshd.program_folder()}:{os.environ['PATH']}")
         monkeypatch.delenv("GIT_SSH_COMMAND", raising=False)
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder / "run"))

@@ -18,7 +18,7 @@ from citgit.ssh.call import Call, node_line
 from citgit.ssh.reading import Content, Done, Get
 
 pytestmark = [pytest.mark.privileged, pytest.mark.heavy]
-NODE, OWN, VAULT = "citgit-node1", "citgit-anna", "citgit-vault"
+NODE, OWN, VAULT = "citgit-node1", "citgit-own", "citgit-vault"
 SECRET = "the-recipe-is-4f1d7c"
 
 JOBS = """
@@ -129,7 +129,7 @@ def secret_is_nowhere(made: Lab) -> None:
 
 def artifacts_by_the_alias_alone(made: Lab, shown: dict[str, object]) -> None:
     """By a key of ben's that may run cit-serve alone: the allowed file comes, another one does not, digest or not."""
-    key = made.sshd.only(NODE, "", bind=f"{made.home(NODE)}/.local/share/citgit/current/bin/cit-serve --as person:ben")
+    key = made.sshd.bind(f"{made.home(NODE)}/.local/share/citgit/current/bin/cit-serve --as person:ben", NODE)
     result = shown["result"]
     assert isinstance(result, dict)
     digests = {one["path"]: one["sha256"] for one in result["artifacts"]}
