@@ -21,6 +21,7 @@ from citgit.programs.log_place import open_log, pause, where
 from citgit.programs.log_tree import print_tree
 from citgit.programs.reach import reach
 from citgit.programs.test_words import change_lines, changed
+from citgit.programs.waiting import waiting
 from citgit.programs.wording import emit, error_place, plain
 from citgit.wiring import logs
 from citgit.wiring.clone import Clone, open_clone
@@ -189,7 +190,8 @@ def _source(clone: Clone, policy: PolicyView, build: Build, over: Over | None) -
     """The log, wherever it can be read; None, with a word to people, if nowhere. A follower waits for a node."""
     while True:
         try:
-            return open_log(clone, policy, build, over.wait if over else lambda error: False)
+            with waiting("reading from the node"):
+                return open_log(clone, policy, build, over.wait if over else lambda error: False)
         except (NotFound, NodeAway, NoServe) as error:
             if over is None or build.is_final:
                 click.echo(plain(error.message), err=True)

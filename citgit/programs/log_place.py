@@ -12,7 +12,6 @@ from citgit.errors import NodeAway, NotFound
 from citgit.model.build import Build
 from citgit.model.policy import PolicyView
 from citgit.model.record import Progress
-from citgit.programs.waiting import waiting
 from citgit.programs.wording import agent as holder
 from citgit.programs.wording import plain
 from citgit.wiring.clone import Clone
@@ -82,8 +81,7 @@ def open_log(
     from citgit.wiring.nodes import RemoteLog, far  # slow to load, and mostly not needed
 
     source = RemoteLog(partial(far(clone, policy, build).call, "log"), again)
-    with waiting(f"reading from {agent.host}"):
-        source.nodes()
+    source.nodes()
     return source
 
 

@@ -19,7 +19,7 @@ from citgit.wiring.clone import open_clone
 @click.command("retry", epilog="Example: cit retry check@main --follow")
 @click.argument("build", default="", shell_complete=complete.builds)
 @click.option("-C", "directory", default=".", help="the checkout")
-@click.option("-f", "--follow", is_flag=True, help="wait and show the output (as for a build that ran here)")
+@click.option("-f", "--follow", is_flag=True, help="wait and show the output")
 @click.option("--json", "as_json", is_flag=True, help="one JSON document per event")
 @click.pass_context
 def command(ctx: click.Context, build: str, directory: str, follow: bool, as_json: bool) -> None:

@@ -29,11 +29,11 @@ class State(Enum):
 class Who(Enum):
     """What a signer is to a build, under a policy."""
 
-    REQUESTER = "may request this"
+    REQUESTER = "allowed to ask for this"
     AGENT = "agent of the pool"
     HOLDER = "holder of the claim"
     OWNER = "owner"
-    PRINCIPAL = "speaks for the trigger"
+    PRINCIPAL = "allowed to speak for the trigger"
     MAINTAINER = "maintainer"
 
 
