@@ -1,4 +1,5 @@
-"""Parts that output marks off by itself: groups of GitHub, sections of GitLab, blocks of TeamCity, steps of ninja.
+"""Parts that output marks off by itself: groups of GitHub, sections of GitLab, blocks of TeamCity, steps of ninja,
+tests of ctest.
 
 Their lines stay where they are; a file beside the root's streams says which bytes belong to which part.
 """
@@ -39,11 +40,16 @@ _MARK = re.compile(
     rb"|##teamcity\[(?P<kind>blockOpened|blockClosed|testSuiteStarted|testSuiteFinished)"
     rb" name='(?P<block>(?:\|.|[^'|\r\n]){0,200})'"
     rb"|\[\d{1,7}/\d{1,7}\] (?P<step>[^\r\n]{0,300})|(?P<failed>FAILED: )"
+    rb"| *\d{1,6}/\d{1,6} Test +#\d{1,6}: (?P<test>[^\r\n]{1,200}?) \.{2,} *(?P<bad>\*\*\*)?"
+    rb"|(?P<over_test> +Start +\d{1,6}: |\d{1,3}% tests passed)"
     rb")"
 )
 _NEEDLES = (b"group", b"section_", b"##teamcity[", b"/")
 _ESCAPED = re.compile(r"\|(.)")
 _ENDS = ("blockClosed", "testSuiteFinished")
+
+# Of many steps of ninja and tests of ctest those that failed are parts; the others are what the log is about.
+_FAILED_ONLY = ("step", "test")
 
 
 @dataclass(slots=True)
@@ -109,6 +115,10 @@ class _Scan:
         elif "step" in words:
             self._close("step", "", at)
             self._open(_Open(words["step"], at, "step"), at)
+        elif "test" in words or "over_test" in words:
+            self._close("test", "", at)
+            if "bad" in words:
+                self._open(_Open(words["test"], at, "test", failed=True), at)
         elif self.stack and self.stack[-1].kind == "step":
             self.stack[-1].failed = True
 
@@ -121,7 +131,7 @@ class _Scan:
         if one.kind != "step":
             self._close("step", "", at)
         if len(self.stack) < _DEPTH and len(self.found) + len(self.stack) < _MOST:
-            one.path = "" if one.kind == "step" else self._path(one)
+            one.path = "" if one.kind in _FAILED_ONLY else self._path(one)
             self.stack.append(one)
 
     def _path(self, one: _Open) -> str:
@@ -136,7 +146,6 @@ class _Scan:
 
     def _pop(self, at: int, ended: int = 0) -> None:
         one = self.stack.pop()
-        # of ninja's many steps those that failed are parts; the others are what its log is about
         if one.failed:
             one.path = self._path(one)
         if one.path:

@@ -1,4 +1,4 @@
-"""Parts that output marks off: real forms of GitHub, GitLab, TeamCity and ninja, nested, open, hostile."""
+"""Parts that output marks off: real forms of GitHub, GitLab, TeamCity, ninja and ctest, nested, open, hostile."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from citgit.logs.capture import Capture
+from citgit.logs.first_error import first_error
 from citgit.logs.local import LocalLog
 from citgit.logs.matchers import load
 from citgit.logs.pack import pack_log
@@ -29,6 +30,12 @@ NINJA = (
     "[1/4] Building C object CMakeFiles/a.dir/a.c.o\n[2/4] Building C object CMakeFiles/b.dir/b.c.o\n"
     "FAILED: CMakeFiles/b.dir/b.c.o \ncc -c b.c\nb.c:1:1: error: bad\n[3/4] Linking C executable a\n"
     "ninja: build stopped: subcommand failed.\n"
+)
+CTEST = (
+    "Test project /w/build\n      Start  1: parses\n 1/3 Test  #1: parses ..........   Passed    0.01 sec\n"
+    "      Start  2: adds\n 2/3 Test  #2: adds ............***Failed    0.01 sec\ntests/adds.c:9:one:FAIL: no\n\n"
+    "      Start  3: waits\n 3/3 Test  #3: waits ...........***Timeout   9.00 sec\n\n33% tests passed, 2 tests failed"
+    " out of 3\n\nThe following tests FAILED:\n\t  2 - adds (Failed)\n"
 )
 
 
@@ -74,6 +81,17 @@ def test_a_failed_step_of_ninja_is_a_part_that_failed(tmp_path: Path) -> None:
     assert "b.c:1:1: error: bad" in text
     assert "Linking" not in text
     assert LocalLog(tmp_path / "log").look(path).failed
+
+
+def test_a_failed_test_of_ctest_is_a_part_that_failed(tmp_path: Path) -> None:
+    """With what it said, up to the next test or the summary; and the first error is in it."""
+    found = parts(tmp_path, CTEST)
+    assert list(found) == ["adds", "waits"]
+    assert found["adds"].endswith("tests/adds.c:9:one:FAIL: no\n")
+    assert "tests passed" not in found["waits"]
+    error = first_error(LocalLog(tmp_path / "log"), load())
+    assert error is not None
+    assert (error.component, error.file, error.line) == ("adds", "tests/adds.c", 9)
 
 
 @pytest.mark.parametrize("packed", [False, True])
