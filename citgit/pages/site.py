@@ -51,9 +51,10 @@ class Site:
         known = self._last or self._known()
         old = known.builds if known.made == made else {}
         self._loaded = {}
-        self._write.prepare()
+        fresh = not (self.out / "index.html").exists()
+        self._write.prepare(fresh=fresh)
         if not old:
-            # says what the directory is, should this be interrupted
+            # says what the directory is, should this be interrupted: then all is made anew
             self._keep(_Known())
         changed = [build for build, tip in world.tips.items() if not _is_known(old.get(build), tip)]
         kept = {build: one for build, one in old.items() if build in world.tips}

@@ -11,6 +11,8 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 
+import msgspec
+
 from citgit.errors import Errored
 from citgit.pages.summary import Summary
 
@@ -49,8 +51,9 @@ def spread(
             theirs.close()
             pipes.append(ours)
         found |= _answers(pipes, tick)
+        whole = msgspec.msgpack.encode(found)
         for pipe in pipes:
-            pipe.send(found)
+            pipe.send(whole)
         _answers(pipes, tick)
     except (EOFError, OSError) as error:
         raise Errored("a process that renders pages ended") from error
@@ -70,13 +73,13 @@ def _hand(pipe: Connection, share: Sequence[str], read: Read, write: Write) -> N
             found[build] = read(build)
             if at % _EVERY == 0:
                 pipe.send(_EVERY)
-        pipe.send(found)
-        page = write(pipe.recv())
+        pipe.send(msgspec.msgpack.encode(found))
+        page = write(_decoded(pipe.recv()))
         for at, build in enumerate(share, 1):
             page(build)
             if at % _EVERY == 0:
                 pipe.send(_EVERY)
-        pipe.send({})
+        pipe.send(msgspec.msgpack.encode({}))
 
 
 def _answers(pipes: Sequence[Connection], tick: Callable[[float], None]) -> dict[str, Summary]:
@@ -87,12 +90,16 @@ def _answers(pipes: Sequence[Connection], tick: Callable[[float], None]) -> dict
         for pipe in wait(list(waiting)):
             assert isinstance(pipe, Connection)
             said = pipe.recv()
-            if isinstance(said, dict):
-                found |= said
+            if isinstance(said, bytes):
+                found |= _decoded(said)
                 waiting.discard(pipe)
             else:
                 tick(said / 2)
     return found
+
+
+def _decoded(said: bytes) -> dict[str, Summary]:
+    return msgspec.msgpack.decode(said, type=dict[str, Summary])
 
 
 def _processors() -> int:

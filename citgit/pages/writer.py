@@ -26,6 +26,8 @@ class Writer:
     plain: Callable[[object], str]
     _pages: jinja2.Environment = field(init=False)
     _said: dict[str, Markup] = field(default_factory=dict)
+    _templates: dict[str, jinja2.Template] = field(default_factory=dict)
+    _fresh: bool = False
 
     def __post_init__(self) -> None:
         self._pages = jinja2.Environment(
@@ -38,8 +40,9 @@ class Writer:
             "badge_file": words.badge_file, "build_page": words.build_page, "key": words.fingerprint,
         }  # fmt: skip
 
-    def prepare(self) -> None:
-        """Makes the folders, and the files that all pages share."""
+    def prepare(self, *, fresh: bool = False) -> None:
+        """Makes the folders, and the files that all pages share; in a `fresh` report nobody reads a page yet."""
+        self._fresh = fresh
         for folder in ("build", "job", "badge"):
             (self.out / folder).mkdir(parents=True, exist_ok=True)
         for name in ("style.css", "live.js"):
@@ -47,15 +50,18 @@ class Writer:
 
     def page(self, template: str, path: str, context: Mapping[str, object]) -> None:
         """One page. Raises OSError."""
-        self.write(path, self._pages.get_template(template).render(context))
+        if template not in self._templates:
+            self._templates[template] = self._pages.get_template(template)
+        self.write(path, self._templates[template].render(context), scratch=not self._fresh)
 
-    def write(self, path: str, text: str) -> None:
-        """One file, whole or not at all. Raises OSError."""
-        whole = self.out / path
-        scratch = f"{whole.parent}/.{whole.name}.new"
-        with open(scratch, "w", encoding="utf-8", errors="replace") as file:
-            file.write(text)
-        os.replace(scratch, whole)
+    def write(self, path: str, text: str, *, scratch: bool = True) -> None:
+        """One file, with `scratch` whole or not at all. Raises OSError."""
+        folder, _, name = f"{self.out}/{path}".rpartition("/")
+        target = f"{folder}/.{name}.new" if scratch else f"{folder}/{name}"
+        with open(target, "wb") as file:
+            file.write(text.encode("utf-8", "replace"))
+        if scratch:
+            os.replace(target, f"{folder}/{name}")
 
     def safe(self, text: object) -> str:
         """Text as a page may show it; nothing in printable ASCII hides or commands."""

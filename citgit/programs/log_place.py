@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from functools import partial
+from os.path import isfile
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -56,11 +57,9 @@ def scp_line(policy: PolicyView, build: Build, part: str, target: str) -> str:
 
 def local_log(build: Build) -> Path | None:
     """The log's directory if it is on this machine."""
-    path = Path(where(build).partition(":")[2] or "/nonexistent")
-    try:
-        return path if path.is_absolute() and (path / "component.json").is_file() else None
-    except (OSError, ValueError):
-        return None
+    path = where(build).partition(":")[2]
+    # a report asks this of every build there is: without a Path, most answers cost nothing
+    return Path(path) if path.startswith("/") and isfile(f"{path}/component.json") else None
 
 
 def open_log(

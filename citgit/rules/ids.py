@@ -80,7 +80,8 @@ def months_back(seconds: int, count: int) -> list[str]:
 @lru_cache(maxsize=1 << 14)
 def _moment(build: str) -> str:
     # 253402300799 is the end of the year 9999: what a datetime can hold is less than what 48 bits can
-    return datetime.fromtimestamp(min(time_of(build) / 1000, 253402300799), UTC).strftime("%Y-%m-%d")
+    moment = datetime.fromtimestamp(min(time_of(build) / 1000, 253402300799), UTC)
+    return f"{moment.year:04}-{moment.month:02}-{moment.day:02}"  # strftime takes four times as long
 
 
 def _promised(promise: Promise) -> Sequence[str]:

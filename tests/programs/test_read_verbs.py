@@ -133,7 +133,7 @@ def test_log_failed_shows_the_first_error(site: Site, capsys: pytest.CaptureFixt
     """The place goes to people, the lines to stdout."""
     status, out, err = cit(capsys, "log", "bad", "--failed", "-C", str(site.top))
     assert status == 0
-    assert "/x.c:3:1: error: no such thing" in out
+    assert "\nx.c:3:1: error: no such thing\n" in out, "as in the checkout, wherever that was"
     assert "first error at x.c:3" in err
 
 
