@@ -15,13 +15,6 @@ from pathlib import Path
 from services import Sshd, need
 from world import until
 
-_TARGET = """\
-[Unit]
-Requires=basic.target
-After=basic.target
-Wants=dbus.service systemd-logind.service systemd-user-sessions.service citgit-test-sshd.service
-AllowIsolate=yes
-"""
 _SSHD = """\
 [Unit]
 After=systemd-logind.service systemd-user-sessions.service
@@ -60,6 +53,13 @@ class Machine:
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         until("the machine to boot", self.answers, 90)
+
+    def restart(self) -> None:
+        """As `systemctl reboot` does: everything ends, what is on the disk stays."""
+        assert self.process
+        self.on("root", "systemctl", "reboot", status=None)
+        self.process.wait(90)
+        self.boot()
 
     def answers(self) -> bool:
         """Whether one can log in."""
@@ -111,11 +111,14 @@ def _prepare(made: Machine) -> None:
     etc = made.root / "etc"
     (etc / "machine-id").unlink(missing_ok=True)
     units = etc / "systemd" / "system"
-    (units / "citgit-test.target").write_text(_TARGET)
+    for wants in units.glob("*.wants"):
+        shutil.rmtree(wants)  # nothing but what a machine needs, and what is installed on it later
+    wanted = units / "multi-user.target.wants"
+    wanted.mkdir()
+    (wanted / "citgit-test-sshd.service").symlink_to("/etc/systemd/system/citgit-test-sshd.service")
     (units / "citgit-test-sshd.service").write_text(_SSHD)
-    default = units / "default.target"
-    default.unlink(missing_ok=True)
-    default.symlink_to("citgit-test.target")
+    (units / "default.target").unlink(missing_ok=True)
+    (units / "default.target").symlink_to("/lib/systemd/system/multi-user.target")
     ours = etc / "citgit-test"
     ours.mkdir()
     (ours / "sshd_config").write_text(_CONFIG.format(port=made.port))

@@ -49,9 +49,7 @@ def test_an_account_of_it(node: tuple[Lab, Machine]) -> None:
     there.on(NODE, "kill", "-9", str(before))
     until("another supervisor", lambda: pid(there, NODE, "--user") not in (0, before), 30)
     assert laptop.final(laptop.ask("hello"))["outcome"] == "passed"
-    there.on("root", "systemctl", "reboot", status=None)
-    until("the machine to go", lambda: not there.answers(), 60)
-    until("the machine to come back", there.answers, 90)
+    there.restart()
     assert laptop.final(laptop.ask("hello"), 90)["outcome"] == "passed"
     laptop.site.cit("agent", "remove", "lab1", "--node", "--files")
     left = there.on(NODE, "find", ".config/systemd", ".local/share/citgit", "-name", "*citgit*", status=None)
@@ -78,7 +76,5 @@ def test_the_whole_machine(node: tuple[Lab, Machine]) -> None:
     assert there.on("root", "ps", "-o", "user=", "-p", str(first)) == "citgit\n"
     laptop.site.cit(*install)
     until("the restarted unit", lambda: pid(there, "root") not in (0, first), 30)
-    there.on("root", "systemctl", "reboot", status=None)
-    until("the machine to go", lambda: not there.answers(), 60)
-    until("the machine to come back", there.answers, 90)
+    there.restart()
     assert laptop.final(laptop.ask("hello"), 90)["outcome"] == "passed"
