@@ -8,11 +8,10 @@ import msgspec
 
 from citgit.flows.builds import Repository
 from citgit.flows.state import Actor, State
-from citgit.flows.writing import follow, push
+from citgit.flows.writing import follow, parent_at, push
 from citgit.interfaces import Answer, Entropy, Oid, Update
 from citgit.model.names import Kind
 from citgit.model.record import Advert, Beat
-from citgit.records.envelope import parent_of
 
 LONGEST_BOOT = 1000
 """Records on one ref of an agent: whoever sees it for the first time fetches and reads all of them."""
@@ -56,7 +55,7 @@ def beat(
     else:
         body = Beat(renews=held, free=0 if short else free, short=short)
         body = _advert(advert, previous="", renews=held) if changed else body
-        parent = parent_of(state.objects.read(tip)[1])
+        parent = parent_at(state, tip)
         made = follow(state, actor, repository.snapshot, body, ref=ref, build="", parent=parent)
     if push(state, actor, [made])[0].answer is Answer.DONE:
         heart.began, heart.offered, heart.short = now, advert, short if isinstance(body, Beat) else ""

@@ -15,12 +15,11 @@ import msgspec
 from citgit.errors import Refused, UsageError
 from citgit.flows.chains import read_chain
 from citgit.flows.state import Actor, Snapshot, State
-from citgit.flows.writing import follow, write
+from citgit.flows.writing import follow, parent_at, write
 from citgit.model.build import Build
 from citgit.model.names import Kind, Place
 from citgit.model.policy import PolicyChain, PolicyView
 from citgit.model.record import Grant, Promise, Request, Result
-from citgit.records.envelope import parent_of
 from citgit.rules.private import (
     can_decrypt,
     cannot_read,
@@ -166,7 +165,7 @@ def grant(state: State, actor: Actor, snapshot: Snapshot, build: Build, names: t
     body = Grant(readers=names, reason=reason, private=state.vault.seal(plain, keys))
     ref = state.refs.grant(build.id)
     tip = state.remote.fetch([ref]).get(ref)
-    parent = parent_of(state.objects.read(tip)[1]) if tip else None
+    parent = parent_at(state, tip) if tip else None
     write(state, actor, [follow(state, actor, snapshot, body, ref=ref, build=build.id, parent=parent)])
 
 

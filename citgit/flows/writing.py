@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from citgit.errors import CitError, Refused, RemoteAway, TryAgain
-from citgit.flows.chains import descends, read_link
+from citgit.errors import CitError, Refused, RemoteAway, TryAgain, Unsupported
+from citgit.flows.chains import descends, read_chain, read_link
 from citgit.flows.folders import archived_tip
 from citgit.flows.state import Actor, Snapshot, State
 from citgit.interfaces import Answer, Entrusted, Journal, Oid, Pushed, Update
@@ -69,11 +69,22 @@ def _parent(link: Link) -> Parent | None:
     return Parent(oid=link.oid, sha256=link.sha256, seq=head.seq, policy=head.policy)
 
 
+def parent_at(state: State, tip: Oid) -> Parent:
+    """What a record that follows must know of the tip of a chain; if that is no record, its place in the chain."""
+    try:
+        return parent_of(state.objects.read(tip)[1])
+    except (Refused, Unsupported):
+        links = read_chain(state, tip)
+        return Parent(oid=tip, sha256=links[-1].sha256, seq=len(links) - 1, policy="")
+
+
 def draft(state: State, actor: Actor, snapshot: Snapshot, build: Build, body: Body, *, stored: bool = True) -> Draft:
     """The next record of a build that was read; as `sign`."""
     if build.broken or build.unsupported:
         raise Refused(f"cannot write to build {build.id}: {build.broken or build.unsupported}")
-    parent = _parent(build.entries[-1].link) or parent_of(state.objects.read(build.tip)[1])
+    last = build.entries[-1].link
+    # its place in the chain, whatever the last one says of itself: anybody may have pushed that
+    parent = Parent(oid=last.oid, sha256=last.sha256, seq=len(build.entries) - 1, policy=snapshot.policies.tip.oid)
     actor = _attempt(actor, build) if isinstance(body, Progress | Result) else actor
     return follow(state, actor, snapshot, body, ref=build.ref, build=build.id, parent=parent, stored=stored)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 import msgspec
 
@@ -10,7 +11,7 @@ from citgit.errors import BadRecord, Unsupported
 from citgit.model.record import FORMAT, Body, Head, Record, RecordType, Seen
 from citgit.records import canonical, commit
 from citgit.records.registry import BY_BODY, SPECS
-from citgit.records.spec import refuse
+from citgit.records.spec import oid_fault, refuse
 
 
 class Parent(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,6 +101,7 @@ def read_record(read: commit.Commit) -> Record:
         raise BadRecord(f"record {read.oid[:12]}: author is not the actor", rule="author")
     if len(head.nonce) != 32 or not set(head.nonce) <= set("0123456789abcdef"):
         raise BadRecord(f"record {read.oid[:12]}: nonce is not 128 bits of hex", rule="nonce")
+    refuse(_head_faults(head), f"record {read.oid[:12]}")
     spec = SPECS[head.type]
     try:
         body = msgspec.convert(document.get("body"), spec.body)
@@ -109,6 +111,19 @@ def read_record(read: commit.Commit) -> Record:
     if read.tree != commit.EMPTY_TREE and not spec.payloads(body):
         raise BadRecord(f"record {read.oid[:12]}: its tree holds files that it does not name", rule="tree")
     return Record(head=head, body=body, document=document)
+
+
+def _head_faults(head: Head) -> Iterator[str]:
+    """What is wrong with the policies and archives that a record names; its place is compared elsewhere.
+
+    Whoever reads one that is not known here stops until it is: that much at least it must look like.
+    """
+    if head.policy or head.type != RecordType.POLICY.value:
+        yield from oid_fault("policy", head.policy)
+    if head.seen.policy:
+        yield from oid_fault("seen.policy", head.seen.policy)
+    for tip in head.seen.archives.values():
+        yield from oid_fault("seen.archives", tip)
 
 
 def type_of(read: commit.Commit) -> str:

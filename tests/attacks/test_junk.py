@@ -11,6 +11,7 @@ from citgit.flows import chains
 from citgit.flows.audit import audit, unjudged
 from citgit.flows.builds import Repository
 from citgit.flows.claims import candidates
+from citgit.flows.control import control
 from citgit.flows.freshness import silent
 from citgit.flows.poll import poll
 from citgit.interfaces import Entry
@@ -78,6 +79,29 @@ def test_junk_at_any_ref_stops_nobody(name: str) -> None:
         assert told[places[1]]
     assert time.process_time() - began < 2
     assert stage.denied(places[0]) is None, "and anybody may sweep it away"
+
+
+@pytest.mark.parametrize("lie", ["seq", "nonce", "code"])
+def test_junk_on_a_build_s_chain_stops_nobody(lie: str) -> None:
+    """A record that lies about its place, or is none at all, stays in the chain; what follows it counts."""
+    stage = Stage()
+    honest = stage.request()
+    ref = stage.refs.build("default", honest)
+    root = stage.tip(ref)
+    if lie == "seq":
+        stage.place(ref, stage.record(ref, Cancel(), EVE, parent=root).replace(b'"seq": 1', b'"seq": 7'))
+    elif lie == "nonce":
+        stage.write(ref, Cancel(), EVE, nonce="x")
+    else:
+        code = b"tree %s\nparent %s\nauthor a <a> 1 +0000\ncommitter a <a> 1 +0000\n\nx\n"
+        stage.place(ref, code % (commits.EMPTY_TREE.encode(), str(root).encode()))
+    state = stage.client()
+    repository = Repository(state, poll(state))
+    found = repository.find(honest)
+    assert found is not None
+    after = control(state, stage.actor(ANNA), repository, found, Cancel())
+    assert after.is_final
+    assert [bool(one.void) for one in after.entries] == [False, True, False]
 
 
 def test_a_chain_without_end_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,8 @@ from citgit.flows.chains import read_link
 from citgit.flows.heartbeat import LONGEST_BOOT
 from citgit.flows.poll import poll
 from citgit.model.names import Kind
-from citgit.model.record import Advert
+from citgit.model.record import Advert, Beat
+from citgit.records.commit import EMPTY_TREE
 from citgit.testing.simulation.lives import new_worker
 from citgit.testing.simulation.profile import PROFILES
 from citgit.testing.simulation.world import World
@@ -36,4 +37,24 @@ def test_a_long_life_is_cut_into_boots() -> None:
     assert link.record is not None
     assert isinstance(link.record.body, Advert)
     assert link.record.body.previous
+    assert link.record.body.renews == (claim,)
+
+
+def test_junk_at_an_agent_s_ref_stops_no_beat() -> None:
+    """Somebody pushed what is no record on top of its last one: the next beat follows that, and renews."""
+    world = World(0, PROFILES["mixed"])
+    world.host.faults.chances = {}
+    node, claim = world.node("lab0", "agent:lab0"), "a" * 40
+    node.attempts.builds[claim] = "01890000-0000-7000-8000-000000000001"
+    made = new_worker(world, node, "first")
+    ref = made.state.refs.agent("lab0", "first")
+    made.do_beat(Repository(made.state, poll(made.state)))
+    code = f"tree {EMPTY_TREE}\nparent {world.host.refs[ref]}\nauthor a <a> 1 +0000\ncommitter a <a> 1 +0000\n\nx\n"
+    junk = world.host.refs[ref] = world.host.objects.write("commit", code.encode())
+    world.clock.advance(world.ttl)
+    made.do_beat(Repository(made.state, poll(made.state)))
+    link = read_link(made.state, world.host.refs[ref])
+    assert link.parents == (junk,)
+    assert link.record is not None
+    assert isinstance(link.record.body, Beat)
     assert link.record.body.renews == (claim,)
