@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from citgit.model.job import CitToml, ResolvedJob, Value
 from citgit.model.log import LogIndex, LogNode
-from citgit.model.plan import Ended, Input, Plan, Probe, Room
+from citgit.model.plan import Ended, Input, Machine, Plan, Probe, Room
 from citgit.model.record import Advert, Claim, Decision, Request, Result
 
 Oid = str
@@ -314,10 +314,13 @@ class Workshop(Protocol):
 
 
 class Rooms(Protocol):
-    """Other users of this node who run builds, so that no build shares a uid with the key that signs."""
+    """Other users who run builds: of this node, so that no build shares a uid with the key that signs, or elsewhere."""
 
-    def room(self, claim: Oid) -> Room:
-        """Where the attempt may run; kept for it from now on. Raises Errored if there is no place."""
+    def room(self, claim: Oid, name: str) -> Room:
+        """Where the attempt, whose workspace has that name, may run; kept for it from now on. Raises Errored."""
+
+    def machine(self, tools: Iterable[str] | None) -> Machine | None:
+        """The machine that they are on, with those of the `tools` (None: all known ones) it has; None if it is this."""
 
 
 class Executor(Protocol):

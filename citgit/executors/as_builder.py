@@ -6,7 +6,6 @@ import os
 import secrets
 import shlex
 import tempfile
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,13 +15,13 @@ from citgit.errors import Errored
 from citgit.executors import handover
 from citgit.executors.builders import Builders
 from citgit.executors.descendants import MARKER
-from citgit.executors.local import GIVE_UP_S, Wrapped, Wrapper
+from citgit.executors.leaving import Leaving
+from citgit.executors.local import Wrapped, Wrapper
 from citgit.model.plan import Plan, Probe
 
 _SCRIPT_FD = 6
 _PROBE_S = 30
 _PATH = "/usr/bin:/bin"
-_AGAIN_S = 2.0
 
 
 def as_builder(inner: Wrapper, builders: Builders, *, isolated: bool) -> Wrapper:
@@ -30,7 +29,7 @@ def as_builder(inner: Wrapper, builders: Builders, *, isolated: bool) -> Wrapper
     walled = _Walled(inner, builders, isolated)
     return Wrapper(
         inner.name, walled.probe, walled.wrap, walled.explain, spared=1, enter=builders.enter, term=builders.term,
-        leave=walled.leave, there=builders.processes,
+        leave=walled.leaving, there=builders.processes,
     )  # fmt: skip
 
 
@@ -40,7 +39,10 @@ class _Walled:
     builders: Builders
     isolated: bool
     works: list[Probe] = field(default_factory=list)
-    failing: dict[str, tuple[float, float]] = field(default_factory=dict)
+    leaving: Leaving = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.leaving = Leaving(self.builders.leave)
 
     def probe(self) -> Probe:
         """Each builder is who it should be, and one of them that is idle runs a program this way."""
@@ -64,7 +66,7 @@ class _Walled:
             laid.mkdir()
             (directory / "log").mkdir(parents=True)
             try:
-                room = self.builders.room(claim)
+                room = self.builders.room(claim, "probe")
                 plan = Plan(
                     build="probe", claim=claim, directory=str(directory), workspace=room.workspace, cwd=room.workspace,
                     command=("touch", "made"), env={"PATH": _PATH, "HOME": room.home, "TMPDIR": room.temporary},
@@ -103,26 +105,12 @@ class _Walled:
 
     def explain(self, plan: Plan, status: int) -> str:
         """Why the login or the sandbox, not the command, failed."""
-        if plan.claim in self.failing:
+        if plan.claim in self.leaving.failing:
             return f"lost: builder '{plan.builder}' cannot be swept, so nothing that it left can be trusted"
         told = handover.words(Path(plan.directory), "status").strip()
         if status == 255 and told != b"255":
             return f"lost: the login of builder '{plan.builder}' broke off"
         return self.inner.explain(plan, status)
-
-    def leave(self, plan: Plan) -> bool:
-        """Whether the builder is rid of the attempt; after a while without it is given up, and so is the attempt."""
-        began = time.monotonic()
-        since, last = self.failing.get(plan.claim, (began, began - _AGAIN_S))
-        if began - last < _AGAIN_S:
-            return began - since > GIVE_UP_S
-        try:
-            self.builders.leave(plan)
-        except Errored:
-            self.failing[plan.claim] = since, time.monotonic()
-            return began - since > GIVE_UP_S
-        self.failing.pop(plan.claim, None)
-        return True
 
 
 def _script(within: Wrapped, room: Path) -> str:

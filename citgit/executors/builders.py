@@ -13,7 +13,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -110,7 +110,10 @@ class Builders:
             ) from None
         return builder
 
-    def room(self, claim: str) -> Room:
+    def machine(self, tools: Iterable[str] | None) -> None:
+        """None: it is this one."""
+
+    def room(self, claim: str, name: str) -> Room:
         """A builder that has nothing to do, kept for that claim. Raises Errored if all are busy."""
         for builder in self.found.values():
             if self.is_idle(builder):

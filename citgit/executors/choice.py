@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from citgit.errors import Errored
 from citgit.interfaces import Executor
 
-PREFERRED = ("bwrap", "process")
+PREFERRED = ("bwrap", "process", "ssh")
 """The order for jobs that name no executor."""
 
 

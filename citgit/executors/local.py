@@ -56,6 +56,7 @@ class Wrapper:
     Where somebody else runs the command, `enter` makes everything ready there, raising Errored; `term` asks for its
     end; `leave` says whether nothing of it is left there, and is asked until it does; `there` are its processes.
     `sees` says whether the command can reach a file at all.
+    Where that is another machine, `away`, the program and its use of memory are looked for there.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Wrapper:
     leave: Callable[[Plan], bool] = lambda plan: True
     there: Callable[[Plan], set[int]] = lambda plan: set()
     sees: Callable[[Plan, str], bool] = lambda plan, path: True
+    away: bool = False
 
 
 @dataclass(slots=True)
@@ -127,9 +129,7 @@ class LocalExecutor:
             assert begun is not None
             self._logs.begin(attempt.log, "", begun.time)
             self._wrapper.enter(plan)
-            program, why_not = resolve(plan, partial(self._wrapper.sees, plan))
-            if not os.path.isdir(plan.cwd):
-                why_not = f"cannot start in '{plan.cwd}': no such directory in the checkout; mend the job's `directory`"
+            program, why_not = ("", "") if self._wrapper.away else resolve(plan, partial(self._wrapper.sees, plan))
             if why_not:
                 (attempt.log / "err").write_text(f"cit: {why_not}\n")
                 attempt.leave(127, why_not)
@@ -166,7 +166,7 @@ class LocalExecutor:
                 # it drains the pipes, and its descriptor tells when it has: a turn is not held for that
                 watch.left = watch.left or attempt.age(begun)
                 return None
-            if not self._is_over(attempt, begun, watch, left) or not self._wrapper.leave(plan):
+            if not self._is_over(plan, attempt, begun, watch, left) or not self._wrapper.leave(plan):
                 return None
             return self._finish(plan, attempt, begun, watch, left)
         except OSError as fault:
@@ -233,13 +233,13 @@ class LocalExecutor:
         if watch and watch.ends >= 0:
             os.close(watch.ends)
 
-    def _is_over(self, attempt: Attempt, begun: Begun, watch: _Watch, left: Left | None) -> bool:
+    def _is_over(self, plan: Plan, attempt: Attempt, begun: Begun, watch: _Watch, left: Left | None) -> bool:
         """Whether nothing can write to the log any more: what was left behind is dead, the pipes are drained."""
         if left and watch.child and watch.others is not None and self._drain(attempt, watch):
             now = strangers(self._shims())
             if now is not None and now <= watch.others:
                 # the shim and all that descended from it are gone, or they would be our children now
-                self._empty.add(watch.family.claim)
+                self._empty.add(plan.claim)
                 return True
         watch.family.watchers = attempt.watchers()
         gone = kill(watch.family)
@@ -270,7 +270,7 @@ class LocalExecutor:
         stop = stop or attempt.stop()
         if stop is not None:
             self._press(stop, watch)
-        elif attempt.age(begun) >= watch.next_sample:
+        elif attempt.age(begun) >= watch.next_sample and not self._wrapper.away:
             # Soon at first, so that short builds get one too; then once a second.
             watch.next_sample = attempt.age(begun) + min(attempt.age(begun), _SAMPLE_S)
             peak = watch.peak.raised(usage.sample(self._sampled(watch) | self._wrapper.there(plan)))
@@ -361,7 +361,7 @@ class LocalExecutor:
 
 def _new_watch(plan: Plan, attempt: Attempt, begun: Begun) -> _Watch:
     held = tuple(str(pipe) for pipe in pipes(Path(os.path.realpath(plan.directory))))
-    return _Watch(Family(plan.claim, begun.boottime, held), begun)
+    return _Watch(Family(f"here.{plan.claim}" if plan.away else plan.claim, begun.boottime, held), begun)
 
 
 def _descriptor(pid: int) -> int:

@@ -87,32 +87,49 @@ def _inheritable() -> list[int]:
 
 
 def resolve(plan: Plan, sees: Callable[[str], bool]) -> tuple[str, str]:
-    """The absolute path of the plan's program, or "" and why there is none; `sees` tells what the build can reach."""
-    command, path = plan.command[0] if plan.command else "", plan.env.get("PATH", "")
-    if "/" in command:
-        found = os.path.normpath(os.path.join(plan.cwd, command))
-        if os.path.isfile(found) and os.access(found, os.X_OK):
-            return os.path.join(plan.cwd, command), ""
-        if os.path.isfile(found):
-            return "", f"cannot run '{command}': it is not executable; `git update-index --chmod=+x` mends it"
-        return (
-            "",
-            f"cannot run '{command}': no such file in '{plan.cwd}'; is it in the checkout, at this path?",
-        )
+    """The absolute path of the plan's program, or "" and why it cannot run; `sees` tells what the build can reach."""
+    if not os.path.isdir(plan.cwd):
+        return "", no_folder(plan.cwd)
+    name, path = plan.command[0] if plan.command else "", plan.env.get("PATH", "")
+    if "/" in name:
+        found = os.path.normpath(os.path.join(plan.cwd, name))
+        if not os.path.isfile(found):
+            return "", no_file(name, plan.cwd)
+        return (os.path.join(plan.cwd, name), "") if os.access(found, os.X_OK) else ("", not_executable(name))
     hidden = ""
     for folder in path.split(os.pathsep):
         # An empty or relative entry would mean the worker's directory, not the build's.
-        program = f"{folder}/{command}"
+        program = f"{folder}/{name}"
         if os.path.isabs(folder) and os.access(program, os.X_OK) and os.path.isfile(program):
             if sees(program):
                 return program, ""
             hidden = hidden or program
     if hidden:
         return "", (
-            f"cannot run '{command}': the executor {plan.executor} hides '{hidden}' from builds; "
+            f"cannot run '{name}': the executor {plan.executor} hides '{hidden}' from builds; "
             'install it for the whole system, or let the job say place.executor = "process"'
         )
-    return "", (
-        f"cannot run '{command}': not found in PATH ({path}); "
+    return "", no_program(name, path)
+
+
+def no_folder(cwd: str) -> str:
+    """Why a command cannot start in a directory."""
+    return f"cannot start in '{cwd}': no such directory in the checkout; mend the job's `directory`"
+
+
+def no_file(name: str, cwd: str) -> str:
+    """Why a program that is named by a path cannot be run."""
+    return f"cannot run '{name}': no such file in '{cwd}'; is it in the checkout, at this path?"
+
+
+def not_executable(name: str) -> str:
+    """Why a file cannot be run."""
+    return f"cannot run '{name}': it is not executable; `git update-index --chmod=+x` mends it"
+
+
+def no_program(name: str, path: str) -> str:
+    """Why a program that is named without a path cannot be run."""
+    return (
+        f"cannot run '{name}': not found in PATH ({path}); "
         "install it on this node, or name it in requires.tools so that nodes without it are passed over"
     )

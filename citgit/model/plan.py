@@ -12,7 +12,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     `directory` belongs to the attempt and outlives the worker: everything an executor needs to adopt the
     attempt after a restart is in it. `directory/log/` is the root component of the log tree.
-    With a `builder` the command runs as that user, whose `workspace` becomes a copy of what is `laid` out.
+    With a `builder` the command runs as that user, whose `workspace` becomes a copy of what is `laid` out; where that
+    user is `away`, on another machine, so are the workspace and all paths of the command.
     """
 
     build: str
@@ -30,12 +31,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     memory: int = 0
     builder: str = ""
     laid: str = ""
+    away: bool = False
 
 
 class Room(msgspec.Struct, frozen=True, kw_only=True):
     """The directories of a command, all in `place`; as another `user` than the worker's if there is a `builder`.
 
     `builder` is the address of that user's login, `tools` a copy of what citgit offers to builds ("": its own place).
+    Where that user is `away`, on another machine, `path` and `cpus` are those of that machine.
     """
 
     place: str
@@ -46,6 +49,36 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
     tools: str = ""
     builder: str = ""
     user: str = ""
+    away: bool = False
+    path: str = ""
+    cpus: int = 0
+
+
+class Machine(msgspec.Struct, frozen=True, kw_only=True):
+    """What a machine that is `away` has: memory and disk in bytes, tools with their versions ("": not told)."""
+
+    host: str
+    os: str
+    arch: str
+    cpu: int = 1
+    memory: int = 0
+    disk: int = 0
+    tools: dict[str, str] = {}
+
+
+class Sent(msgspec.Struct, frozen=True, kw_only=True):
+    """A commit that is checked out `at` a path of a workspace; `tags` as lines "OID REF"."""
+
+    at: str
+    commit: str
+    tags: tuple[str, ...] = ()
+
+
+class Sending(msgspec.Struct, frozen=True, kw_only=True):
+    """What makes up a workspace: commits, outer ones first, and `files` that no commit has."""
+
+    sources: tuple[Sent, ...]
+    files: tuple[str, ...] = ()
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True):

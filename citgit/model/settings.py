@@ -10,7 +10,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
 
     `root` is the oid of the root policy, `refs` the root of the refs; `own` trusts all builds as the user's own;
     `slots` 0: as the policy says. `builders` are the logins of other users of the machine who run the builds; with
-    `attempt_keys` each attempt's records are signed by a key of its own.
+    `attempt_keys` each attempt's records are signed by a key of its own. `target` is the login of a machine that has
+    only sshd, git and a shell, where all builds of this agent run: in `target_folder` there, with the key file
+    `target_key`, if that machine's own key is `target_host_key` ("": as ssh is set up).
     """
 
     agent: str
@@ -23,3 +25,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     own: bool = False
     builders: tuple[str, ...] = ()
     attempt_keys: bool = False
+    target: str = ""
+    target_key: str = ""
+    target_host_key: str = ""
+    target_folder: str = ""

@@ -28,6 +28,7 @@ from citgit.rules.pacing import LEAST, jittered, next_pause
 from citgit.wiring.clone import data_dir, open_clone
 from citgit.wiring.keys import age_key, ensure_key, named_actor, signer_for
 from citgit.wiring.node import read_settings
+from citgit.wiring.target import target_of
 from citgit.wiring.upkeep import Upkeep
 from citgit.wiring.worker import BranchTrigger, branch_door, lock, node_state, open_worker, wake, worker_home
 
@@ -48,6 +49,10 @@ _DOOR = 30.0
 @click.option("--slots", default=0, help="builds at once; default: as in team.toml")
 @click.option("--own", is_flag=True, help="trust all builds as one's own: no sandbox is required")
 @click.option("--builder", "builders", multiple=True, help="login of a user who runs builds, e.g. b1@localhost; repeat")
+@click.option("--target", default="", help="login of a machine with only sshd, git and a shell, where all builds run")
+@click.option("--target-key", default="", help="the key file for it; default: as ssh is set up")
+@click.option("--target-host-key", default="", help="its host key, 'ssh-ed25519 AAAA…'; default: as ssh knows it")
+@click.option("--target-folder", default="", help="where builds go there; default: .cit-target in the home directory")
 @click.option("--attempt-keys", is_flag=True, help="sign each attempt's records with a key of its own")
 @click.option("--keep-free", default="", help="disk that builds leave, e.g. 5 GiB; default: 1 GiB, or 5 % of less")
 @click.option("--doors/--no-doors", default=True, help="look for pushes to branches")
@@ -56,13 +61,14 @@ _DOOR = 30.0
 @click.option("--json", "as_json", is_flag=True, help="one JSON document per event")
 def command(
     directory: str, config: str, url: str, source: str, agent: str, key: str, home: str, slots: int, own: bool,
-    builders: tuple[str, ...], attempt_keys: bool, keep_free: str, doors: bool, once: bool, interval: float,
-    as_json: bool,
+    builders: tuple[str, ...], target: str, target_key: str, target_host_key: str, target_folder: str,
+    attempt_keys: bool, keep_free: str, doors: bool, once: bool, interval: float, as_json: bool,
 ) -> None:  # fmt: skip
     """Serves a state repository as an agent: polls, claims, builds, pushes signed results."""
     told = Settings(
         agent=agent, url=url, source=source, slots=slots, own=own, keep_free=keep_free, builders=builders,
-        attempt_keys=attempt_keys,
+        attempt_keys=attempt_keys, target=target, target_key=target_key, target_host_key=target_host_key,
+        target_folder=target_folder,
     )  # fmt: skip
     asked = _settings(told, config, directory)
     agent, url, root = asked.agent, asked.url, asked.refs or DEFAULT_ROOT
@@ -85,7 +91,7 @@ def command(
         slots=_slots(asked.slots or team.agent[agent].slots, asked.builders), tell=_teller(as_json),
         source=asked.source, root=root, pinned=asked.root, kept=not once,
         keep_free=parse_size(asked.keep_free) if asked.keep_free else -1, builders=asked.builders,
-        attempt_keys=asked.attempt_keys,
+        attempt_keys=asked.attempt_keys, target=target_of(asked, place),
     )  # fmt: skip
     worker.own = asked.own
     serve(worker, place, doors=doors, once=once, interval=interval)

@@ -14,7 +14,7 @@ import shutil
 import socket
 import stat
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,24 +52,25 @@ class Connection:
     """The way to the host of `address`; `runtime` is where sockets go (None: found when first needed).
 
     `key` is tried before the keys that ssh would try, unless the user chose how ssh is called; `hurry` is for hosts
-    that others stand in for, should they be away.
+    that others stand in for, should they be away. `options` are given to ssh before all others, which they overrule.
     """
 
     def __init__(
         self, address: Address, chosen: Chosen, *, runtime: Path | None = None, key: Path | None = None,
-        hurry: bool = False,
+        hurry: bool = False, options: Sequence[str] = (),
     ) -> None:  # fmt: skip
         self.address = address
         self._chosen = chosen
         self._runtime = runtime
         self._key = key
+        self._extra = tuple(options)
         self._patience = _HURRY if hurry else _PATIENCE
         self._settings: dict[str, list[str]] | None = None
 
     def environment(self) -> Mapping[str, str]:
         """What git needs to be told: nothing if the user chose."""
         options = self._options()
-        return {"GIT_SSH_COMMAND": shlex.join(["ssh", *options])} if options else {}
+        return {"GIT_SSH_COMMAND": shlex.join(["ssh", *self._extra, *options])} if options else {}
 
     def argv(self, command: str, *, may_ask: bool = False, terminal: bool = False) -> list[str]:
         """The command line that runs `command` at the host, asking nobody anything unless it may."""
@@ -79,7 +80,7 @@ class Connection:
             line = f'{self._chosen.command} "$@"'
             return ["sh", "-c", line, self._chosen.command, *ask, *self.address.arguments, command]
         program = self._chosen.program or "ssh"
-        return [program, *ask, *self._keys(), *self._options(), *self.address.arguments, command]
+        return [program, *self._extra, *ask, *self._keys(), *self._options(), *self.address.arguments, command]
 
     def _keys(self) -> tuple[str, ...]:
         """Options for the key and, after it, those that would have been tried without it."""
@@ -109,6 +110,7 @@ class Connection:
         who = "\0".join([self.address.host, self.address.port, os.environ.get("SSH_AUTH_SOCK", "")])
         if self._key:
             who += f"\0{self._key}"
+        who += "".join(f"\0{one}" for one in self._extra)
         return folder / hashlib.sha256(who.encode("utf-8", "surrogateescape")).hexdigest()[:24]
 
     def _may_share(self) -> bool:
@@ -127,7 +129,7 @@ class Connection:
         return self._settings
 
     def _shown(self) -> str:
-        argv = ["ssh", "-G", *self.address.arguments]
+        argv = ["ssh", "-G", *self._extra, *self.address.arguments]
         try:
             shown = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=10)
         except (OSError, subprocess.TimeoutExpired):

@@ -144,6 +144,11 @@ def workspace_of(kept: Kept) -> Path:
     path = kept.home.path / "workspaces" / f"{attempt.build}{suffix}"
     with contextlib.suppress(OSError, msgspec.MsgspecError):
         plan = msgspec.json.decode((kept.directory / "plan.json").read_bytes(), type=Plan)
+        if plan.away:
+            raise NotFound(
+                f"the workspace of build {attempt.build} is not on this node: it is at {plan.builder}",
+                hint="whoever owns that machine can log in there; artifacts and the log are here",
+            )
         path = Path(plan.workspace) if plan.builder else path
     if not is_build_id(attempt.build) or not path.is_dir():
         raise NotFound(f"the workspace of build {attempt.build} is gone", hint="keep.days in cit.toml says how long")

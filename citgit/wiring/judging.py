@@ -21,6 +21,7 @@ from citgit.wiring.clone import data_dir, mirror_folder
 from citgit.wiring.homes import Home
 from citgit.wiring.hosts import mirrors
 from citgit.wiring.node import files_of
+from citgit.wiring.target import target_of
 from citgit.wiring.worker import executors
 from citgit.workspaces.kept import drained, unfinished
 from citgit.workspaces.node import advert
@@ -52,9 +53,11 @@ def judge(home: Home, pool: str, request: Request, owner: str) -> Judged:
     own = settings.own or (runs_as_owner(request) and is_account_of(team, actor, owner))
     slots = settings.slots or (agent.slots if agent else 1)
     free = max(0, slots - len(unfinished(home.path)))
-    walls = executors([data_dir(), home.path])
+    target = target_of(settings, home.path)
+    walls = executors([data_dir(), home.path], target)
     tools = sorted({tool_name(tool) for tool in request.definition.requires.tools})
-    offer = advert(home.path, walls, "", slots, agent.labels if agent else (), tools)
+    machine = target.machine(tools) if target else None
+    offer = advert(home.path, walls, "", slots, agent.labels if agent else (), tools, machine)
     found = decide(request.definition, offer, agent=home.name, on=request.on, free=free)
     owned = agent is not None and may_claim(
         team, actor, pool, owner, alias_of(request), as_owner=runs_as_owner(request)
@@ -71,7 +74,7 @@ def judge(home: Home, pool: str, request: Request, owner: str) -> Judged:
     if request.definition.requires.can_build and all(one.ok for one in found):
         trials = Trials(
             home.path, home.about.source, sources, walls, lambda known, name, own: choose(known, name, own=own),
-            walled=bool(settings.builders),
+            walled=bool(settings.builders or target),
         )  # fmt: skip
         found += trials.ask(request, own=own)
     load = os.getloadavg()[0] / max(1, cpus())

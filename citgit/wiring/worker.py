@@ -6,9 +6,10 @@ import getpass
 import hashlib
 import os
 import secrets
+import shutil
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,6 +24,7 @@ from citgit.executors.environment import Place, Subject, environment
 from citgit.executors.local import LocalExecutor
 from citgit.executors.process import PROCESS
 from citgit.executors.split import split_environment
+from citgit.executors.target import Target
 from citgit.flows.enqueue import Doors
 from citgit.flows.state import Actor, State
 from citgit.flows.telling import Event
@@ -39,6 +41,7 @@ from citgit.logs.read import tail
 from citgit.logs.sections import mark_off
 from citgit.logs.tree import recorded
 from citgit.machine import lock
+from citgit.model.job import Keep
 from citgit.model.names import DEFAULT_ROOT, HERE, Refs
 from citgit.model.plan import Room
 from citgit.model.record import Component, Request
@@ -49,11 +52,13 @@ from citgit.triggers.branch import BranchTrigger
 from citgit.wiring.clone import client_state, data_dir, mirror_folder, own_store, set_setting, setting, state_dir
 from citgit.wiring.hosts import mirrors
 from citgit.wiring.packing import Packing, matchers
+from citgit.wiring.target import bring, target_executors
 from citgit.wiring.toml import TomlConfigs
 from citgit.workspaces.home import About, describe
+from citgit.workspaces.parts import Found, Tools
 from citgit.workspaces.reserve import Reserve
 from citgit.workspaces.wake import Wake
-from citgit.workspaces.workshop import Found, NodeWorkshop, Tools
+from citgit.workspaces.workshop import NodeWorkshop
 
 __all__ = ["BranchTrigger", "Wake", "branch_door", "lock", "node_state", "open_worker", "wake", "worker_home"]
 
@@ -88,11 +93,13 @@ def wake(worker: Worker) -> Wake:
     return Wake(place_of(worker.url), remote if isinstance(remote, ChannelRemote) else None)
 
 
-def executors(hidden: Sequence[Path] = (), builders: Builders | None = None) -> dict[str, Executor]:
-    """The executors of this node by name; with `builders` those that run commands as them."""
+def executors(hidden: Sequence[Path] = (), elsewhere: Builders | Target | None = None) -> dict[str, Executor]:
+    """The executors of this node by name; with builders or a target those that run commands as or at them."""
     from citgit.executors.bwrap import bwrap, wrapper
 
-    if builders:
+    if isinstance(elsewhere, Target):
+        return target_executors(elsewhere)
+    if builders := elsewhere:
         return {
             "process": LocalExecutor(as_builder(PROCESS, builders, isolated=False), Capture()),
             "bwrap": LocalExecutor(as_builder(wrapper(()), builders, isolated=True), Capture()),
@@ -125,11 +132,13 @@ def open_worker(
     keep_free: int = -1,
     builders: Sequence[str] = (),
     attempt_keys: bool = False,
+    target: Target | None = None,
 ) -> Worker:
     """A worker for the state repository at `url`, all of whose files are below `home`; `kept` if it stays.
 
     `keep_free` bytes of its disk are not used by new builds (negative: the default). `builders` are the logins of
-    other users who run the builds. `attempt_keys`: each attempt's records are signed by a key of its own.
+    other users who run the builds, `target` is the machine where they run. `attempt_keys`: each attempt's records are
+    signed by a key of its own.
     """
     state = node_state(url, home, root, pinned=pinned, key=key, kept=kept)
     sources = mirrors(mirror_folder(home), home / "state.git")
@@ -137,7 +146,7 @@ def open_worker(
     tools = Tools(
         environment=_environment,
         choose=_choose,
-        collect=_collect,
+        collect=partial(_collect, target),
         tail=lambda log: _read(lambda: _tail(log), ()),
         first_error=lambda log: _read(lambda: first_error(LocalLog(log), table), None),
         components=lambda log: _read(lambda: _components(log), ()),
@@ -147,7 +156,7 @@ def open_worker(
     here = source or url
     describe(home, About(url=url, actor=actor_name, source=here, root=root))
     hidden = [data_dir(), home, mirror_folder(home), *_key_files(key)]
-    others = _builders(builders, home, hidden) if builders else None
+    others = target or (_builders(builders, home, hidden) if builders else None)
     workshop = NodeWorkshop(
         home, here, sources, executors(hidden, others), tools, reserve=Reserve(home, keep_free), rooms=others
     )
@@ -194,7 +203,7 @@ def _environment(
     place = Place(
         claim=claim,
         node=node,
-        cpus=os.cpu_count() or 1,
+        cpus=room.cpus or os.cpu_count() or 1,
         user=room.user or _user(),
         workspace=os.path.realpath(room.workspace),
         directory=str(directory),
@@ -208,6 +217,9 @@ def _environment(
     plain = {key: value for key, value in wanted.set.items() if not key.startswith("CIT_")}
     # the worker's own PATH: what its advert says is there must be there for the command too
     wanted = msgspec.structs.replace(wanted, set=plain, pass_=(*wanted.pass_, "PATH"))
+    if room.away:
+        # the programs that stand in for build systems are set up for what is on this machine
+        return environment(subject, place, wanted, {**os.environ, "PATH": room.path})
     made = environment(subject, place, wanted, os.environ)
     return split_environment(made, request.definition.log.split, tools)
 
@@ -221,8 +233,20 @@ def _choose(known: Mapping[str, Executor], wanted: str, own: bool) -> str:
     return choose(known, wanted, own=own)
 
 
-def _collect(workspace: Path, directory: Path, request: Request) -> Found:
-    kept = collect(workspace, directory / "artifacts", request.definition.keep)
+def _collect(target: Target | None, workspace: Path, directory: Path, request: Request) -> Found:
+    keep = request.definition.keep
+    if target is None:
+        return _found(workspace, directory, keep)
+    brought = directory / "brought"
+    try:
+        fault = bring(target, workspace, brought, (*keep.artifacts, *keep.junit))
+        return Found(fault=fault) if fault else _found(brought, directory, keep)
+    finally:
+        shutil.rmtree(brought, ignore_errors=True)
+
+
+def _found(workspace: Path, directory: Path, keep: Keep) -> Found:
+    kept = collect(workspace, directory / "artifacts", keep)
     return Found(artifacts=kept.artifacts, tests=kept.tests, missing=kept.missing)
 
 

@@ -36,7 +36,7 @@ def outcome(ended: Ended, plan: Plan) -> tuple[Outcome, str]:
 def assurance(plan: Plan, *, isolated: bool) -> Assurance:
     """How far its result can be trusted."""
     separate = Assurance.ISOLATED if isolated else Assurance.NODE
-    return separate if plan.builder else Assurance.SELF
+    return separate if plan.builder and not plan.away else Assurance.SELF
 
 
 def below(error: FirstError | None, workspace: str) -> FirstError | None:

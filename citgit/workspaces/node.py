@@ -13,18 +13,25 @@ import psutil
 
 from citgit import __version__
 from citgit.interfaces import Executor
+from citgit.model.plan import Machine
 from citgit.model.record import Advert
 from citgit.workspaces.tools import KNOWN_TOOLS, versions
 
 
 def advert(
     home: Path, executors: Mapping[str, Executor], boot: str, slots: int, labels: Sequence[str],
-    tools: Sequence[str] | None = None,
+    tools: Sequence[str] | None = None, machine: Machine | None = None,
 ) -> Advert:  # fmt: skip
     """This node's advert: memory and disk in bytes, a tool's version "" if it does not tell.
 
-    `tools` are those to look for; None: all that are known.
+    `tools` are those to look for; None: all that are known. `machine` is where builds run, if that is elsewhere.
     """
+    if machine is not None:
+        return Advert(
+            boot=boot, version=__version__, host=machine.host, os=machine.os, arch=machine.arch, cpu=machine.cpu,
+            memory=machine.memory, disk=machine.disk, slots=slots, labels=tuple(labels), tools=machine.tools,
+            executors={name: _probed(executor) for name, executor in executors.items()},
+        )  # fmt: skip
     return Advert(
         boot=boot,
         version=__version__,

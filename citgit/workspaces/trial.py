@@ -42,7 +42,7 @@ class Trials:
         if not program:
             return []
         if self.walled:
-            why = "this node builds as other users, and runs no such program"
+            why = "this node builds as other users or on another machine, and runs no such program"
             return [Decision(check=f"can_build {program}", ok=False, found=why)]
         try:
             request = at_tips(self.sources, self.url, request)

@@ -22,16 +22,12 @@ from citgit.model.names import is_build_id, is_oid
 from citgit.model.plan import Ended, Input, Plan, Room
 from citgit.model.record import (
     Advert,
-    Artifact,
     Claim,
-    Component,
     Decision,
-    FirstError,
     LogSummary,
     Outcome,
     Request,
     Result,
-    Tests,
 )  # fmt: skip
 from citgit.rules.authority import runs_as_owner
 from citgit.rules.build_key import build_key
@@ -42,43 +38,12 @@ from citgit.workspaces.ends import outcome as outcome_of
 from citgit.workspaces.inputs import bring, find
 from citgit.workspaces.kept import CLEAN, OPEN, Attempt, drained, kept, list_open, load, save, unfinished
 from citgit.workspaces.node import advert
+from citgit.workspaces.parts import Laid, Tools
 from citgit.workspaces.reserve import Reserve
 from citgit.workspaces.tips import at_tips
 from citgit.workspaces.trial import Trials
 
 _LAID = "laid.json"
-
-
-class Laid(msgspec.Struct, frozen=True, kw_only=True):
-    """laid.json: that a checkout which was made aside is whole, and what it needs read access to besides."""
-
-    needs: tuple[str, ...] = ()
-
-
-class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """What was collected after the command ended."""
-
-    artifacts: tuple[Artifact, ...] = ()
-    tests: Tests | None = None
-    missing: tuple[str, ...] = ()
-
-
-class Tools(msgspec.Struct, frozen=True, kw_only=True):
-    """The parts that `wiring` chooses.
-
-    `environment` makes the variables of a command, `choose` the executor, `collect` the artifacts, `tail` the
-    last lines of a log, `first_error` what failed in it, `components` its parts; `over` is told of the log of an
-    attempt that is over; `programs` are directories that a command may read besides, with what citgit offers to builds.
-    """
-
-    environment: Callable[..., dict[str, str]]
-    choose: Callable[[Mapping[str, Executor], str, bool], str]
-    collect: Callable[[Path, Path, Request], Found]
-    tail: Callable[[Path], tuple[str, ...]]
-    first_error: Callable[[Path], FirstError | None]
-    components: Callable[[Path], tuple[Component, ...]]
-    over: Callable[[Path], None] = lambda log: None
-    programs: tuple[Path, ...] = ()
 
 
 class NodeWorkshop:
@@ -108,7 +73,8 @@ class NodeWorkshop:
 
     def advert(self, boot: str, slots: int, labels: Sequence[str], tools: Sequence[str] | None = None) -> Advert:
         """What this node offers, found out now."""
-        return advert(self.home, self._executors, boot, slots, labels, tools)
+        machine = self._rooms.machine(tools) if self._rooms else None
+        return advert(self.home, self._executors, boot, slots, labels, tools, machine)
 
     def start(
         self, build: str, claim: Oid, request: Request, claimed: Claim, *, own: bool,
@@ -329,18 +295,20 @@ class NodeWorkshop:
         env = self._tools.environment(
             request=request, build=attempt.build, claim=attempt.claim, directory=cwd, room=room, node=self._node
         )
-        self._name(attempt, room.workspace)
+        if not room.away:
+            self._name(attempt, room.workspace)
         readable = (room.tools,) if room.builder else (*laid.needs, *self._tools.programs)
         return Plan(
             build=attempt.build, claim=attempt.claim, directory=str(directory), workspace=room.workspace,
             command=job.command, cwd=str(cwd), env=env, seconds=job.limits.time, output=job.limits.output,
             network=job.place.network, executor=executor, memory=job.requires.memory,
             read_only=tuple(map(str, readable)), builder=room.builder, laid=str(workspace) if room.builder else "",
+            away=room.away,
         )  # fmt: skip
 
     def _room(self, directory: Path, attempt: Attempt, workspace: Path) -> Room:
         if self._rooms:
-            return self._rooms.room(attempt.claim)
+            return self._rooms.room(attempt.claim, workspace.name)
         for private in ("home", "tmp"):
             (directory / private).mkdir(mode=0o700, exist_ok=True)
         return Room(
@@ -366,7 +334,7 @@ class NodeWorkshop:
         request = attempt.request
         log = directory / "log"
         found = self._tools.collect(Path(plan.workspace), directory, request)
-        outcome, reason = outcome_of(ended, plan)
+        outcome, reason = (Outcome.ERRORED, found.fault) if found.fault else outcome_of(ended, plan)
         if outcome is Outcome.PASSED and found.missing:
             reason = f"passed, but nothing matches {', '.join(found.missing)}"[:500]
         components = self._tools.components(log)
@@ -390,7 +358,8 @@ class NodeWorkshop:
             components=components,
             artifacts=found.artifacts,
             key=build_key(request, trees, plan.executor, {one.path: one.sha256 for one in attempt.inputs}),
-            environment={"executor": plan.executor, "node": self._node, "isolated": "yes" if isolated else "no"},
+            environment={"executor": plan.executor, "node": self._node, "isolated": "yes" if isolated else "no"}
+            | ({"target": plan.builder} if plan.away else {}),
         )  # fmt: skip
 
     def _keep(self, directory: Path, result: Result) -> Result:

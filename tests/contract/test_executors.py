@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from board import BoardBench, board
 
 from citgit.executors import TABLE
 from citgit.executors.external import ExternalExecutor
@@ -39,3 +40,23 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
 def test_the_executor_keeps_the_contract(bench: Bench, check: str) -> None:
     """One check of the shipped suite holds."""
     CHECKS[check](bench)
+
+
+@pytest.fixture(scope="module")
+def away(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoardBench]:
+    """A bench at a machine that has only sshd, git and a shell."""
+    folder = tmp_path_factory.mktemp("board")
+    with board(folder) as made:
+        bench = BoardBench(made.executor, folder / "with space")
+        bench.board = made
+        yield bench
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize("check", CHECKS)
+def test_the_contract_holds_at_a_machine_elsewhere(away: BoardBench, check: str) -> None:
+    """One check of the shipped suite holds, although nothing runs here but the login."""
+    try:
+        CHECKS[check](away)
+    finally:
+        kill_survivors(away)

@@ -18,7 +18,8 @@ from citgit.logs.capture import Capture
 from citgit.model.job import Job, Keep, Where
 from citgit.model.record import Cause, Claim, Config, Outcome, PinnedSource, Request, Result
 from citgit.wiring import worker as wiring
-from citgit.workspaces.workshop import Found, NodeWorkshop, Tools
+from citgit.workspaces.parts import Found, Tools
+from citgit.workspaces.workshop import NodeWorkshop
 
 PATIENCE_S = 60.0
 SLOW, QUICK = "a" * 40, "b" * 40
@@ -75,7 +76,7 @@ def workshop(tmp_path: Path, project: dict[str, str], collect: Callable[[], None
 
     def collected(workspace: Path, directory: Path, request: Request) -> Found:
         collect()
-        return wiring._collect(workspace, directory, request)
+        return wiring._collect(None, workspace, directory, request)
 
     tools = Tools(
         environment=wiring._environment, choose=lambda known, wanted, own: "process", collect=collected,
