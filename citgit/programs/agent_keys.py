@@ -14,7 +14,7 @@ import click
 from citgit.errors import NotFound, UsageError
 from citgit.flows.policies import fetch_policies
 from citgit.model.policy import PolicyView
-from citgit.programs.wording import plain
+from citgit.programs.wording import many, plain
 from citgit.rules.authority import live_keys
 from citgit.wiring.clone import open_clone
 from citgit.wiring.keys import fingerprint
@@ -46,7 +46,7 @@ def keys(directory: str, program: str, homes: tuple[str, ...], target: str) -> N
             click.echo(line)
         return
     own = _write(Path(target), wanted)
-    click.echo(f"{len(wanted)} keys in {plain(target)}", err=True)
+    click.echo(f"{many(len(wanted), 'key')} in {plain(target)}", err=True)
     for line in own:
         click.echo(f"note: a line before these lets that key do more: {plain(line)}", err=True)
 

@@ -13,7 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from citgit import __version__
-from citgit.errors import BadConfig, CitError, UsageError
+from citgit.errors import BadConfig, CitError, Errored, UsageError
 
 VERBS = {
     "init": ("init", "make a repository ready"),
@@ -159,6 +159,15 @@ def _typed(arguments: Sequence[str]) -> str:
     return " ".join(part for part in ("cit", verb, below) if part)
 
 
+def _usage(error: click.ClickException, typed: str) -> UsageError:
+    """What click says of a command line, as all other errors are said."""
+    words = " ".join(error.format_message().split()).rstrip(".")
+    ctx = error.ctx if isinstance(error, click.UsageError) else None
+    usage = " ".join(ctx.get_usage().removeprefix("Usage: ").split()) if ctx else ""
+    missing = isinstance(error, click.MissingParameter) and usage
+    return UsageError(words[:1].lower() + words[1:], hint=usage if missing else f"'{typed} --help' lists what there is")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a verb. The exit status says what came of it (see the README)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -177,8 +186,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except click.exceptions.Exit as leave:
         return leave.exit_code
     except click.ClickException as error:
-        error.show()
-        return 2
+        return report(_typed(arguments[start:]), _usage(error, _typed(arguments[start:])))
     except (click.Abort, KeyboardInterrupt):
         return 130
     except BrokenPipeError:
@@ -187,6 +195,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("CIT_DEBUG"):
             raise
+        if isinstance(error, OSError) and error.filename is not None and error.strerror:
+            named = f"{os.fsdecode(error.filename)!r}: {error.strerror}" if not isinstance(error.filename, int) else ""
+            return report(_typed(arguments[start:]), Errored(named or error.strerror, hint="CIT_DEBUG=1 shows where"))
         print(f"cit {verb}: bug: {type(error).__name__}: {error}", file=sys.stderr)
         print("hint: CIT_DEBUG=1 shows where; please report it", file=sys.stderr)
         return 70

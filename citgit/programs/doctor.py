@@ -17,6 +17,7 @@ from citgit.flows.moving import is_left
 from citgit.flows.poll import poll
 from citgit.flows.restore import doubts, evidence
 from citgit.programs.doctor_host import Finding, hook, probe
+from citgit.programs.wording import many
 from citgit.wiring.clone import Clone, open_clone, setting
 from citgit.wiring.hosts import channel_trial, own_state
 
@@ -64,7 +65,9 @@ def _setup(clone: Clone) -> Iterator[Finding]:
     )
     waiting = clone.journal.entries()
     yield Finding(
-        not waiting, f"{len(waiting)} records wait to be pushed", "'cit run' pushes them when the host is back"
+        not waiting,
+        f"{many(len(waiting), 'record')} kept here, to be pushed",
+        "'cit run' pushes them when the host is back",
     )
     state = Path(clone.url)
     if state.is_dir():

@@ -20,7 +20,7 @@ from citgit.programs.find import find_build, title
 from citgit.programs.log_place import scp_line, where
 from citgit.programs.reach import reach
 from citgit.programs.waiting import waiting
-from citgit.programs.wording import emit, plain
+from citgit.programs.wording import emit, many, plain
 from citgit.wiring.clone import Clone, open_clone
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def command(
         there = [one.path for one in chosen if (Path(target) / one.path).exists()]
         if there and not force:
             raise UsageError(
-                f"{len(there)} files are there already, such as {plain(str(Path(target) / there[0]))!r}",
+                f"{many(len(there), 'file')} already there, such as {plain(str(Path(target) / there[0]))!r}",
                 hint="--force writes over them; --to names another directory",
             )
         _copy(clone, repository, found, chosen, Path(target))
@@ -94,7 +94,7 @@ def _copy(clone: Clone, repository: Repository, build: Build, chosen: Sequence[A
     # HOME/attempts/CLAIM/log
     home = Path(log).parents[2] if log.startswith("/") and log.count("/") > 3 else None
     try:
-        with waiting(f"copying {len(files)} files"):
+        with waiting(f"copying {many(len(files), 'file')}"):
             bring_kept(target, files, home)
     except NotFound:
         try:

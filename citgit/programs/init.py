@@ -18,9 +18,9 @@ from citgit.model.names import is_name
 from citgit.model.names import name as checked_name
 from citgit.model.policy import PolicyChain
 from citgit.programs.waiting import waiting
-from citgit.programs.wording import emit
+from citgit.programs.wording import emit, many
 from citgit.rules.authority import actor_of
-from citgit.wiring.checkout import commit_at, commit_files, config_files, head_branch, tracked
+from citgit.wiring.checkout import commit_at, commit_files, config_files, git_user, head_branch, tracked
 from citgit.wiring.clone import Clone, data_dir, git_place, open_clone, set_setting, setting
 from citgit.wiring.configs import detect, other_ci, read_team, render_cit_toml
 from citgit.wiring.hosts import own_state
@@ -57,7 +57,7 @@ pools = []
 
 @click.command("init", epilog="Example: cit init --name anna")
 @click.option("-C", "directory", default=".", help="the checkout")
-@click.option("--name", "person", default="", help="your name in team.toml")
+@click.option("--name", "person", default="", help="your name in team.toml; default: as git knows you")
 @click.option("--key", default="", help="your ssh signing key; made if left out")
 @click.option("--state", default="", help="where the state lives: a path or URL; default: origin, else this repository")
 @click.option("--no-commit", is_flag=True, help="write the files, do not commit them")
@@ -84,7 +84,7 @@ def _init(directory: Path, person: str, key: str, state: str, *, no_commit: bool
         return _server(git_dir, person or "server-hook", key)
     if not commit_at(git_dir, "HEAD"):
         raise UsageError("this repository has no commit yet", hint="commit something, then run 'cit init' again")
-    person = person or setting(git_dir, "citgit.person") or _name(setting(git_dir, "user.name") or getpass.getuser())
+    person = person or setting(git_dir, "citgit.person") or _name(git_user(git_dir)[0] or getpass.getuser())
     path = Path(key or setting(git_dir, "citgit.key") or data_dir() / "keys" / person).expanduser().absolute()
     public = _key(path, person)
     if state:
@@ -117,7 +117,7 @@ def _bring_state(clone: Clone) -> None:
     if clone.url == str(clone.repository):
         return
     if moved := bring(clone.state, own_state(clone.repository, clone.state.refs.root)):
-        click.echo(f"moved the state from this repository to {clone.state.remote.url}: {len(moved)} refs")
+        click.echo(f"moved the state from this repository to {clone.state.remote.url}: {many(len(moved), 'ref')}")
 
 
 def _server(git_dir: Path, agent: str, key: str) -> dict[str, str]:

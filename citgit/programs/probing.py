@@ -8,6 +8,7 @@ from citgit.model.team import Team
 from citgit.programs.node.probe import Ask, End, Said
 from citgit.programs.node.start import Wanted, Woken
 from citgit.programs.waiting import waiting
+from citgit.programs.wording import many
 from citgit.rules.ranking import Answer, question, ranked
 from citgit.wiring.asking import SECONDS, Asking, Call, Way
 
@@ -63,7 +64,7 @@ def probe(
         slots += said.free if all(one.ok for one in said.decisions) else 0
         return 0 < enough <= slots
 
-    with waiting(f"asking {len(asked)} nodes") as count:
+    with waiting(f"asking {many(len(asked), 'node')}") as count:
         asking = Asking("probe", way, about)
         found = asking.all(asked, seconds=seconds or SECONDS, enough=suffices, tell=count)
     answers = []

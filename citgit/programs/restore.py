@@ -11,7 +11,7 @@ from citgit.flows import restore
 from citgit.flows.poll import poll
 from citgit.programs.policy_publish import told
 from citgit.programs.waiting import waiting
-from citgit.programs.wording import answering
+from citgit.programs.wording import answering, many
 from citgit.wiring.clone import Clone, open_clone
 
 
@@ -64,5 +64,5 @@ def _give_back(clone: Clone) -> list[str]:
             break
     for ref in done.open:
         click.echo(f"not given back yet: {ref}")
-    click.echo(f"{len(given)} refs given back")
+    click.echo(f"{many(len(given), 'ref')} given back")
     return given

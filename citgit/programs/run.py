@@ -55,7 +55,7 @@ def command(
     clone = open_clone(Path(directory))
     actor = clone.actor()
     snapshot = reach(clone).snapshot
-    change = wanted.change(clone)
+    change, values = wanted.change(clone), wanted.parameters()
     if not here and not wanted.pool and not on and not snapshot.away:
         here = _offer(clone, snapshot, change, job)
     if wanted.pool:
@@ -64,7 +64,7 @@ def command(
         known = ", ".join(sorted(snapshot.policies.tip.team.agent)) or "none"
         raise NotFound(f"no agent {on!r} in the policy", hint=f"known agents: {known}")
     wish = Wish(
-        jobs=job, parameters=wanted.parameters(), pool=HERE if here else wanted.pool, on=on, message=message,
+        jobs=job, parameters=values, pool=HERE if here else wanted.pool, on=on, message=message,
         readers=readers,
     )  # fmt: skip
     with waiting(f"reading the jobs of {change.jobs.commit[:12]}"):

@@ -18,7 +18,7 @@ from citgit.programs.find import find_build
 from citgit.programs.reach import reach
 from citgit.programs.show import record_line
 from citgit.programs.waiting import waiting
-from citgit.programs.wording import coloured, document, emit, json_line, label, plain, word
+from citgit.programs.wording import coloured, document, emit, json_line, label, many, plain, word
 from citgit.wiring.clone import Clone, open_clone
 
 
@@ -110,7 +110,7 @@ def _row(repository: Repository, build: Build, as_json: bool) -> Row:
         told = document(build) | {"ok": ok, "records": len(build.entries), "void": _voids(void, forged)}
         return Row(json_line(told), ok)
     verdict = click.style("good", fg="green") if ok else click.style("BAD ", fg="red")
-    counts = f"{len(build.entries)} records, {len(void)} void" + (f", {len(forged)} forged" if forged else "")
+    counts = f"{many(len(build.entries), 'record')}, {len(void)} void" + (f", {len(forged)} forged" if forged else "")
     lines = [f"{verdict}  {label(build)}  {coloured(word(build))}  {counts}"]
     if build.broken or build.unsupported:
         lines.append(f"      {plain(build.broken or build.unsupported)}")

@@ -24,7 +24,19 @@ from citgit.programs.find import find_build
 from citgit.programs.reach import reach
 from citgit.programs.show import record_line
 from citgit.programs.test_words import change_lines, changed
-from citgit.programs.wording import builtins, coloured, document, emit, error_line, label, last_claim, plain, span, word
+from citgit.programs.wording import (
+    builtins,
+    coloured,
+    document,
+    emit,
+    error_line,
+    label,
+    last_claim,
+    many,
+    plain,
+    span,
+    word,
+)
 from citgit.rules.authority import fallen, fallen_asker, is_account_of, runs_as_owner, stop_reason
 from citgit.wiring.clone import Clone, open_clone
 
@@ -92,7 +104,7 @@ def _asked(build: Build) -> Iterator[str]:
     if build.request is None or not build.request.probed:
         return
     best = build.request.prefer
-    yield f"its requester asked {len(build.request.probed)} nodes; " + (
+    yield f"its requester asked {many(len(build.request.probed), 'node')}; " + (
         f"{best} was the best" if best else "none was free"
     )
     for one in build.request.probed:

@@ -60,6 +60,11 @@ def answering(act: Callable[..., dict[str, Any]]) -> Callable[..., None]:
     return verb
 
 
+def many(count: int, what: str) -> str:
+    """So many of something: "1 record", "2 records"."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 def plain(text: object) -> str:
     """Text from a record on one line, safe for a terminal."""
     return visible(str(text), colour=False)

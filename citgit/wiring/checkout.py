@@ -8,7 +8,7 @@ from pathlib import Path
 from citgit.errors import NotFound, UsageError
 from citgit.git.program import must, run, shown
 from citgit.model.names import is_oid
-from citgit.wiring.clone import git_place, setting
+from citgit.wiring.clone import git_place
 
 _LIMIT = 1 << 20
 _FOLDERS = ("jobs", ".cit", ".cit/jobs", "agents", ".cit/agents", "people", ".cit/people")
@@ -112,8 +112,18 @@ def _diff(git_dir: Path, old: str, new: str) -> str:
     return shown.stdout.decode(errors="replace")
 
 
+def git_user(git_dir: Path) -> tuple[str, str]:
+    """The name and the address that the user's own git signs commits with; "" for what is not set."""
+    # most people set them for all repositories
+    told = run(["config", "-z", "--get-regexp", r"^user\.(name|email)$"], git_dir=git_dir, network=True)
+    pairs = (one.partition("\n") for one in told.stdout.decode(errors="replace").split("\0") if one)
+    known = {key: value.strip() for key, _, value in pairs}
+    return known.get("user.name", ""), known.get("user.email", "")
+
+
 def _identity(git_dir: Path, person: str) -> list[str]:
-    return [] if setting(git_dir, "user.email") else ["-c", f"user.name={person}", "-c", "user.email=cit"]
+    name, address = git_user(git_dir)
+    return ["-c", f"user.name={name or person}", "-c", f"user.email={address or 'cit'}"]
 
 
 def config_files(directory: Path, ref: str) -> dict[str, bytes]:

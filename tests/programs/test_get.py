@@ -33,7 +33,7 @@ def test_what_was_kept_is_copied(site: Site, tmp_path: Path) -> None:
     assert not to.exists()
     assert site.cit("get", "make", "out/bin/*", "--to", str(to)).out == f"{to}/out/bin/run\n"
     assert not (to / "out" / "a.txt").exists()
-    assert "are there already" in site.cit("get", "make", "--to", str(to), status=2).err
+    assert "1 file already there" in site.cit("get", "make", "--to", str(to), status=2).err
     site.cit("get", "make", "--to", str(to), "--force")
     assert (to / "out" / "a.txt").read_text() == "text\n"
     assert (to / "out" / "bin" / "run").stat().st_mode & 0o111
