@@ -38,8 +38,11 @@ _HEADERS = {
 Said = tuple[str, int, str, str]
 """A line of a log: component, ms since the start, stream, text that is safe to show."""
 
-Follow = Callable[[str, Callable[[], bool]], Iterator[Sequence[Said]]]
-"""Given a build and what says that nobody listens any more: its lines, in lots; an empty lot when nothing is new."""
+Follow = Callable[[str, Callable[[], bool]], Iterator[Sequence[Said] | str]]
+"""Given a build and what says that nobody listens any more: its lines, in lots; an empty lot when nothing is new.
+
+Words instead of a lot say why no lines come.
+"""
 
 
 class Live:
@@ -181,7 +184,8 @@ class _Answer(BaseHTTPRequestHandler):
         said = time.monotonic()
         for lines in self.server.live.follow(build, lambda: False):
             if lines:
-                yield f"data: {json.dumps(lines)}\n\n"
+                kind = "event: word\n" if isinstance(lines, str) else ""
+                yield f"{kind}data: {json.dumps(lines)}\n\n"
                 said = time.monotonic()
             elif time.monotonic() - said > _PULSE:
                 yield ": still here\n\n"

@@ -30,6 +30,14 @@ class Waits(Protocol):
         """Until it has changed."""
 
 
+@runtime_checkable
+class Closes(Protocol):
+    """A log that holds something open."""
+
+    def close(self) -> None:
+        """Lets it go."""
+
+
 def where(build: Build) -> str:
     """ "NODE:/path" of the log of the last attempt that says so; "" if none does."""
     if build.result and build.result.log.where:

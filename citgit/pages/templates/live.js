@@ -6,6 +6,8 @@ const status = document.getElementById("live");
 const MOST = 2000;
 const lines = new Map();
 let followed = null;
+let word = "";
+let shut = new Set();
 let shown = "";
 
 function tell(text) {
@@ -16,7 +18,7 @@ function keyed(root, query, key) {
   return new Map(Array.from(root.querySelectorAll(query), (one) => [key(one), one]));
 }
 
-// What a person opened, chose and focused stays so in the newer page.
+// What a person opened, chose, focused and scrolled to stays so in the newer page.
 function keep(fresh) {
   const path = (one) => one.dataset.path;
   const before = keyed(main, "details[data-path]", path);
@@ -38,10 +40,13 @@ async function renew() {
   if (!fresh || fresh.innerHTML === shown) return;
   shown = fresh.innerHTML;
   const focus = keep(fresh);
+  const scrolled = Array.from(blocks()).filter(([, one]) => !atEnd(one)).map(([part, one]) => [part, one.scrollTop]);
+  shut = new Set(Array.from(main.querySelectorAll("details[data-path]:not([open])"), (one) => one.dataset.path));
   main.replaceChildren(...fresh.childNodes);
   document.title = page.title;
   if (focus) main.querySelector(focus)?.focus({ preventScroll: true });
   refill();
+  for (const [part, top] of scrolled) blocks().get(part)?.scrollTo({ top, behavior: "instant" });
   tick();
 }
 
@@ -54,8 +59,12 @@ function row([, ms, stream, text]) {
   return line;
 }
 
+function atEnd(block) {
+  return block.scrollHeight - block.scrollTop - block.clientHeight < 40;
+}
+
 function append(block, rows) {
-  const last = block.scrollHeight - block.scrollTop - block.clientHeight < 40;
+  const last = atEnd(block);
   block.append(...rows.map(row));
   while (block.childNodes.length > MOST) block.firstChild.remove();
   if (last) block.scrollTop = block.scrollHeight;
@@ -65,6 +74,32 @@ function blocks() {
   return keyed(main, "pre[data-part]", (one) => one.dataset.part);
 }
 
+// The output of a part: where the page has none yet, since the log is elsewhere, a place for it is made.
+function place(part) {
+  const known = blocks().get(part);
+  const tree = main.querySelector("[data-follow] .tree");
+  if (known || !tree) return known;
+  const [details, summary, name, block] = ["details", "summary", "span", "pre"].map((one) => document.createElement(one));
+  details.dataset.path = block.dataset.part = part;
+  details.open = !shut.has(part);
+  name.className = "mono";
+  name.textContent = part.split("/").pop() || "the command";
+  block.tabIndex = 0;
+  block.setAttribute("role", "region");
+  block.setAttribute("aria-label", `output of ${part || "the command"}`);
+  summary.append(name);
+  details.append(summary, block);
+  tree.append(details);
+  return block;
+}
+
+// Why no lines come, where the log is on a node.
+function explain(text) {
+  word = text;
+  const place = main.querySelector("[data-word]");
+  if (place) place.textContent = text;
+}
+
 function followable() {
   return main.querySelector("[data-follow]")?.dataset.follow;
 }
@@ -72,10 +107,12 @@ function followable() {
 // Output that was followed is newer than any page, so it takes the place of what a page holds.
 function refill() {
   if (!followable()) return;
-  for (const [part, block] of blocks()) {
-    if (!lines.has(part)) continue;
+  explain(word);
+  for (const [part, rows] of lines) {
+    const block = place(part);
+    if (!block) continue;
     block.replaceChildren();
-    append(block, lines.get(part));
+    append(block, rows);
   }
 }
 
@@ -87,15 +124,16 @@ function follow() {
   followed.onopen = () => lines.clear();
   followed.onerror = () => { if (followed.readyState === EventSource.CLOSED) followed = null; };
   followed.addEventListener("over", () => { followed.close(); followed = null; renew(); });
+  followed.addEventListener("word", (event) => explain(JSON.parse(event.data)));
   followed.onmessage = (event) => {
-    const shownBlocks = blocks();
+    explain("");
     const fresh = new Map();
     for (const one of JSON.parse(event.data)) {
       if (!fresh.has(one[0])) fresh.set(one[0], []);
       fresh.get(one[0]).push(one);
     }
     for (const [part, rows] of fresh) {
-      const block = shownBlocks.get(part);
+      const block = place(part);
       if (block && !lines.has(part)) block.replaceChildren();
       lines.set(part, [...(lines.get(part) ?? []), ...rows].slice(-MOST));
       if (block) append(block, rows.slice(-MOST));
