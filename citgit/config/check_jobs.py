@@ -153,7 +153,7 @@ def _value_faults(job: Job) -> Found:
         (("trigger", "push"), job.trigger.push, wellformed.branch_glob_fault),
         (("trigger", "paths"), job.trigger.paths, wellformed.glob_fault),
         (("env", "pass"), job.env.pass_, wellformed.variable_fault),
-        (("env", "secrets"), job.env.secrets, wellformed.name_fault),
+        (("env", "secrets"), job.env.secrets, wellformed.variable_fault),
         (("keep", "artifacts"), job.keep.artifacts, wellformed.glob_fault),
         (("keep", "junit"), job.keep.junit, wellformed.glob_fault),
         (("keep", "readers"), job.keep.readers, wellformed.member_fault),
@@ -165,11 +165,20 @@ def _value_faults(job: Job) -> Found:
     for path, values, fault in lists:
         yield from _each(((*path, index), fault(value)) for index, value in enumerate(values))
     yield from _each((("env", "set", key), wellformed.variable_fault(key)) for key in job.env.set)
+    yield from _secret_faults(job)
     kind, _, alias = job.place.as_.partition(":")
     if job.place.as_ not in ("agent", "requester") and not (kind == "alias" and not wellformed.name_fault(alias)):
         allowed = ["agent", "requester", "alias:NAME"]
         found = found_text(job.place.as_)
         yield ("place", "as"), f"found {found}{meant(job.place.as_, allowed) or ';'} allowed: {', '.join(allowed)}"
+
+
+def _secret_faults(job: Job) -> Found:
+    for index, name in enumerate(job.env.secrets):
+        if name in job.env.set or name in job.env.pass_ or name in job.env.secrets[:index]:
+            yield ("env", "secrets", index), f"{found_text(name)} twice; allowed: each variable once"
+    if job.env.secrets and job.log.split:
+        yield ("log", "split"), "found beside env.secrets; allowed: one of both, for parts write their logs themselves"
 
 
 def _limit_faults(job: Job) -> Found:

@@ -49,7 +49,7 @@ KEYS: dict[str, str] = {
     "After.on_failure": "What to do if it does not pass.",
     "Env.set": "Variables and their values.",
     "Env.pass": "Variables to take over from the node, where it has them.",
-    "Env.secrets": "Names of secrets that the node holds. Not supported yet.",
+    "Env.secrets": "Variables whose values the owner of the node gives; they are masked in the output.",
     "Where.pool": "The pool whose agents may take a build.",
     "Where.executor": "How the command is run; left out: the safest way that works on the node.",
     "Where.network": "Whether the command may use the network.",

@@ -21,7 +21,6 @@ class NotYet:
 NOT_YET: tuple[NotYet, ...] = (
     NotYet("requires", "image", lambda job: job.requires.image != ""),
     NotYet("trigger", "cron", lambda job: job.trigger.cron != ""),
-    NotYet("env", "secrets", lambda job: job.env.secrets != ()),
     NotYet("keep", "escrow", lambda job: job.keep.escrow),
 )
 """The one table; a line leaves it together with the change that brings the effect."""

@@ -12,7 +12,9 @@ import errno
 import fcntl
 import functools
 import os
+import shutil
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar
 
@@ -78,6 +80,7 @@ class Attempt:
         self.directory = Path(directory)
         self._base = f"{directory}/"
         self.log = self.directory / "log"
+        self.secrets = self.directory / "secrets"
         self._begun: Begun | None = None
 
     def begin(self, *, shim: bool = False) -> int | None:
@@ -177,6 +180,15 @@ class Attempt:
                 return file.read()
         except FileNotFoundError:
             return ""
+
+    def shut_parts(self) -> None:
+        """Leaves the log without parts: a build writes those itself, and nothing would be masked in them."""
+        shutil.rmtree(self.log / "parts", ignore_errors=True)
+
+    def forget(self, paths: Iterable[Path]) -> None:
+        """Removes files that hold secrets, once whoever needs them has opened them. Raises OSError."""
+        for path in paths:
+            path.unlink(missing_ok=True)
 
     def stop(self) -> Stop | None:
         """Whether it was asked to end."""

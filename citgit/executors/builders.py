@@ -224,7 +224,9 @@ class Builders:
                 )
                 (directory / "bwrap.status").write_bytes(handover.words(own, "bwrap.status"))
                 (directory / "status").write_bytes(handover.words(own, "status"))
-                handover.take_parts(room, directory / "log" / "parts", plan.output)
+                (room / "bwrap.options").unlink(missing_ok=True)  # it holds the environment
+                if not plan.secrets:
+                    handover.take_parts(room, directory / "log" / "parts", plan.output)
         except OSError as fault:
             raise cannot(f"take over what builder '{builder.address}' left", fault) from fault
         # not free yet: the room is wanted until the attempt is finished

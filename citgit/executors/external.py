@@ -70,6 +70,11 @@ class ExternalExecutor:
 
     def start(self, plan: Plan) -> None:
         """Starts the command and returns at once; does nothing if it was started before. Raises Errored."""
+        if plan.secrets:
+            raise Errored(
+                f"executor '{self._name}' writes the log itself, so secrets would not be masked in it",
+                hint="a job with secrets runs under process or bwrap",
+            )
         attempt = Attempt(plan.directory)
         lock = attempt.begin()
         if lock is None:

@@ -128,6 +128,8 @@ class LocalExecutor:
             begun = attempt.begun()
             assert begun is not None
             self._logs.begin(attempt.log, "", begun.time)
+            if plan.secrets:
+                attempt.shut_parts()
             self._wrapper.enter(plan)
             program, why_not = ("", "") if self._wrapper.away else resolve(plan, partial(self._wrapper.sees, plan))
             if why_not:
@@ -136,7 +138,14 @@ class LocalExecutor:
                 return
             others = strangers(self._shims()) if become_reaper() else None
             wrapped = self._wrapper.wrap(plan, program)
-            child = spawn(attempt.directory, wrapped.cwd, wrapped.command, wrapped.env, lock, wrapped.opened)
+            secrets = attempt.secrets if plan.secrets else None
+            try:
+                child = spawn(
+                    attempt.directory, wrapped.cwd, wrapped.command, wrapped.env, lock, wrapped.opened, secrets
+                )
+            finally:
+                if secrets:
+                    attempt.forget(path for path, flags in wrapped.opened.values() if not flags & os.O_WRONLY)
             watch = self._watched[plan.claim] = _new_watch(plan, attempt, begun)
             watch.child, watch.others, watch.ends = child, others, _descriptor(child)
         except OSError as fault:
@@ -313,6 +322,8 @@ class LocalExecutor:
         now = round(attempt.age(begun) * 1000)
         wall_ms = min(max(left.ended - begun.time if left else now, watch.alive_at_ms), now)
         written = 0
+        if plan.secrets:
+            attempt.shut_parts()
         if attempt.log.is_dir():
             written = sum(self._logs.mark(attempt.log, wall_ms)) + self._logs.parts(attempt.log, wall_ms)
         if written > plan.output:

@@ -7,13 +7,16 @@ import functools
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from citgit.executors.attempt import cannot
+from citgit.executors.masking import VALUES_FD
 from citgit.model.plan import Plan
 
 SHIM = Path(__file__).with_name("shim.sh")
+_MASK = str(Path(__file__).with_name("masking.py"))
 _LOCK_FD = 9
 # Python ignores some signals, and ignored signals stay ignored: a build expects the defaults.
 _DEFAULT = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
@@ -26,10 +29,12 @@ def spawn(
     env: Mapping[str, str],
     lock: int,
     opened: Mapping[int, tuple[Path, int]] | None = None,
+    secrets: Path | None = None,
 ) -> int:
     """Starts `command` in `cwd` under the shim, its output going to `directory/log`; the shim's pid.
 
     `lock` is the locked descriptor of `alive`. `opened` are further files (path, flags) for descriptors 3 to 7.
+    `secrets` holds values that are masked in the output, for which Python runs in the place of `cat`.
     Raises Errored or NodeFull.
     """
     actions: list[tuple[int, int, str, int, int] | tuple[int, int, int] | tuple[int, int]] = [
@@ -43,7 +48,8 @@ def spawn(
     # What the worker itself inherited must not reach a build: a pipe that stays open can hang whoever reads it.
     for fd in _inheritable():
         actions.insert(0, (os.POSIX_SPAWN_CLOSE, fd))
-    for number, (path, flags) in (opened or {}).items():
+    opened = dict(opened or {}) | ({VALUES_FD: (secrets, os.O_RDONLY)} if secrets else {})
+    for number, (path, flags) in opened.items():
         actions.append((os.POSIX_SPAWN_OPEN, number, str(path), flags, 0o600))
     try:
         for pipe in pipes(directory):
@@ -54,7 +60,7 @@ def spawn(
                 os.mkfifo(pipe, 0o600)
         return os.posix_spawn(
             "/bin/sh",
-            ["sh", str(SHIM), str(directory), _cat(), cwd, *command],
+            ["sh", str(SHIM), str(directory), *((sys.executable, _MASK) if secrets else (_cat(), "")), cwd, *command],
             env,
             file_actions=actions,
             setsid=True,

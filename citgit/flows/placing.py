@@ -8,7 +8,7 @@ from citgit.errors import Errored
 from citgit.flows.builds import Repository
 from citgit.flows.claims import why
 from citgit.flows.poll import poll
-from citgit.flows.private import need_open, reveal
+from citgit.flows.private import is_hidden, need_open, reveal
 from citgit.flows.state import State
 from citgit.interfaces import Workshop
 from citgit.model.build import Build
@@ -29,9 +29,12 @@ def reasons(
         # nobody can build it: whoever takes it says why
         return found
     found += kept_at(wanted, workshop.has(wanted))
-    if build.request and build.request.definition.requires.can_build and all(one.ok for one in found):
-        request = need_open(reveal(repository.state, build)).request
-        found += workshop.can_build(request, own=own) if request else []
+    if build.request and all(one.ok for one in found):
+        opened = reveal(repository.state, build)
+        if build.request.definition.requires.can_build:
+            need_open(opened)
+        # of a private build whose reader this is not, nobody here will see the job either
+        found += workshop.can_build(opened.request, own=own) if opened.request and not is_hidden(opened) else []
     return found
 
 

@@ -33,7 +33,7 @@ from citgit.interfaces import Answer, Oid, Workshop
 from citgit.model.build import Build
 from citgit.model.names import HERE
 from citgit.model.record import Advert, Body, Claim, Decision, Observed, Progress, RecordType, Request, Result
-from citgit.model.team import TeamLimits
+from citgit.model.team import Team
 from citgit.rules.authority import fallen, fallen_asker, stop_reason
 from citgit.rules.judge import promises_of
 from citgit.rules.lifecycle import State as Life
@@ -84,7 +84,7 @@ class Worker:
     folded: float = float("-inf")
     only: frozenset[str] = frozenset()
     hands_off: bool = False
-    limits: TeamLimits = field(default_factory=TeamLimits)
+    team: Team = field(default_factory=lambda: Team(protected=""))
 
     def __post_init__(self) -> None:
         self.attempts = Attempts(self.workshop, lambda event: self.tell(event))
@@ -109,7 +109,7 @@ class Worker:
             self.watches.failed()
             self._say("error", "", f"poll: {error}")
             return
-        self.limits = repository.snapshot.policies.tip.team.limits
+        self.team = repository.snapshot.policies.tip.team
         if gone := fallen(repository.snapshot.policies.tip, self.actor.name):
             if self.attempts.stop_all(gone):
                 raise Dismissed(f"this worker may not build any more: {gone}", hint="ask an admin: cit policy show")

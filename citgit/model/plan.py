@@ -14,6 +14,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     attempt after a restart is in it. `directory/log/` is the root component of the log tree.
     With a `builder` the command runs as that user, whose `workspace` becomes a copy of what is `laid` out; where that
     user is `away`, on another machine, so are the workspace and all paths of the command.
+    `secrets` are the names of variables that the command gets besides `env`: only what is handed to the executor holds
+    their values, and `directory`/secrets until the attempt has its result.
     """
 
     build: str
@@ -32,6 +34,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     builder: str = ""
     laid: str = ""
     away: bool = False
+    secrets: tuple[str, ...] = ()
 
 
 class Room(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,10 +9,12 @@ import click
 
 from citgit.errors import NotFound
 from citgit.flows.offline import offline
+from citgit.flows.policies import fetch_policies
 from citgit.flows.telling import Event
+from citgit.flows.worker import Worker
 from citgit.flows.writing import Draft, drafted
 from citgit.model.names import HERE
-from citgit.model.record import Advert, Body, Request
+from citgit.model.record import Body, Request
 from citgit.programs.follow import Follower
 from citgit.rules.placement import decide, tool_name
 from citgit.wiring.clone import Clone
@@ -47,8 +49,10 @@ class Here:
             tool_name(tool) for all_of in wanted.values() for one in all_of for tool in one.definition.requires.tools
         }
         worker = self._worker
+        if any(one.definition.env.secrets for all_of in wanted.values() for one in all_of):
+            worker.team = fetch_policies(self._clone.state).tip.team
         worker.advert = worker.workshop.advert(worker.boot, worker.slots, worker.labels, sorted(tools))
-        lacking = {ref: _lacking(all_of, worker.advert) for ref, all_of in wanted.items()}
+        lacking = {ref: _lacking(all_of, worker) for ref, all_of in wanted.items()}
         left = [draft for draft in drafts if not lacking[draft.ref]]
         said = "; ".join(text for text in lacking.values() if text)
         if not left:
@@ -93,10 +97,11 @@ def _all_of(request: Body | None) -> list[Request]:
     return [request, *(promise.request for promise in request.promises)] if isinstance(request, Request) else []
 
 
-def _lacking(requests: list[Request], advert: Advert) -> str:
+def _lacking(requests: list[Request], worker: Worker) -> str:
     """What the machine lacks for the first of the builds that it cannot build; "" if it has all."""
     for one in requests:
-        missing = [each for each in decide(one.definition, advert, agent="", on=one.on) if not each.ok]
+        found = decide(one.definition, worker.offer(one), agent="", on=one.on)
+        missing = [each for each in [*found, *worker.workshop.can_build(one, own=True)] if not each.ok]
         if missing:
             return f"job {one.job!r} needs " + ", ".join(f"{each.check} ({each.found or 'none'})" for each in missing)
     return ""

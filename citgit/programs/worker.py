@@ -153,7 +153,7 @@ def serve(worker: Worker, place: Path, *, doors: bool, once: bool, interval: flo
         if once and not worker.workshop.running():
             return
         upkeep.turn(worker.state.clock.monotonic(), idle=not worker.workshop.running())
-        pause = next_pause(pause, worker.limits, active=told.news(), holding=bool(worker.workshop.running()))
+        pause = next_pause(pause, worker.team.limits, active=told.news(), holding=bool(worker.workshop.running()))
         chance = worker.state.entropy.uniform(0, 1)
         waker.wait(
             min(interval or jittered(pause, chance), worker.patience()),

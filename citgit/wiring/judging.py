@@ -22,7 +22,7 @@ from citgit.wiring.homes import Home
 from citgit.wiring.hosts import mirrors
 from citgit.wiring.node import files_of
 from citgit.wiring.target import target_of
-from citgit.wiring.worker import executors
+from citgit.wiring.worker import executors, node_secrets
 from citgit.workspaces.kept import drained, unfinished
 from citgit.workspaces.node import advert
 from citgit.workspaces.trial import Trials
@@ -71,6 +71,7 @@ def judge(home: Home, pool: str, request: Request, owner: str) -> Judged:
     sources = mirrors(mirror_folder(home.path), home.path / "state.git")
     warm = [_source(sources, home.about.source, request, at) for at in range(len(request.sources))]
     found += [one for one, _ in warm]
+    found += node_secrets(home.about.source, sources, lambda: team.protected, away=target is not None).judge(request)
     if request.definition.requires.can_build and all(one.ok for one in found):
         trials = Trials(
             home.path, home.about.source, sources, walls, lambda known, name, own: choose(known, name, own=own),

@@ -5,12 +5,12 @@ from __future__ import annotations
 import getpass
 import hashlib
 import os
-import secrets
 import shutil
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
+from secrets import token_hex
 from typing import TypeVar
 
 import msgspec
@@ -22,21 +22,24 @@ from citgit.executors.builders import Builders
 from citgit.executors.choice import choose
 from citgit.executors.environment import Place, Subject, environment
 from citgit.executors.local import LocalExecutor
+from citgit.executors.masking import Mask
 from citgit.executors.process import PROCESS
 from citgit.executors.split import split_environment
 from citgit.executors.target import Target
 from citgit.flows.enqueue import Doors
+from citgit.flows.secrets import NodeSecrets
 from citgit.flows.state import Actor, State
 from citgit.flows.telling import Event
 from citgit.flows.worker import Worker
 from citgit.git.embedded import place_of
 from citgit.git.journal import FileJournal
-from citgit.interfaces import Executor, Signer
+from citgit.interfaces import Executor, Signer, Sources
 from citgit.keys.age import age_file
 from citgit.keys.attempt import CertifiedKeys
 from citgit.logs.capture import TOOLS, Capture
 from citgit.logs.first_error import first_error
 from citgit.logs.local import LocalLog
+from citgit.logs.matchers import Matchers
 from citgit.logs.read import tail
 from citgit.logs.sections import mark_off
 from citgit.logs.tree import recorded
@@ -44,12 +47,22 @@ from citgit.machine import lock
 from citgit.model.job import Keep
 from citgit.model.names import DEFAULT_ROOT, HERE, Refs
 from citgit.model.plan import Room
-from citgit.model.record import Component, Request
+from citgit.model.record import Component, FirstError, Request
 from citgit.model.team import Team
+from citgit.nodes.secrets import read_secrets
 from citgit.ssh.remote import ChannelRemote
 from citgit.stores.collect import collect
 from citgit.triggers.branch import BranchTrigger
-from citgit.wiring.clone import client_state, data_dir, mirror_folder, own_store, set_setting, setting, state_dir
+from citgit.wiring.clone import (
+    client_state,
+    config_dir,
+    data_dir,
+    mirror_folder,
+    own_store,
+    set_setting,
+    setting,
+    state_dir,
+)
 from citgit.wiring.hosts import mirrors
 from citgit.wiring.packing import Packing, matchers
 from citgit.wiring.target import bring, target_executors
@@ -142,20 +155,23 @@ def open_worker(
     """
     state = node_state(url, home, root, pinned=pinned, key=key, kept=kept)
     sources = mirrors(mirror_folder(home), home / "state.git")
-    table = matchers()
+    here = source or url
+    secrets = node_secrets(here, sources, lambda: worker.team.protected, away=target is not None)
     tools = Tools(
         environment=_environment,
         choose=_choose,
         collect=partial(_collect, target),
         tail=lambda log: _read(lambda: _tail(log), ()),
-        first_error=lambda log: _read(lambda: first_error(LocalLog(log), table), None),
+        first_error=partial(_first_error, matchers()),
         components=lambda log: _read(lambda: _components(log), ()),
         over=Packing(home).finished,
         programs=(TOOLS,),
+        entrusts=secrets.decide,
+        secrets=secrets.give,
+        mask=lambda values: Mask(values).text,
     )
-    here = source or url
     describe(home, About(url=url, actor=actor_name, source=here, root=root))
-    hidden = [data_dir(), home, mirror_folder(home), *_key_files(key)]
+    hidden = [data_dir(), home, mirror_folder(home), _secrets_file(), *_key_files(key)]
     others = target or (_builders(builders, home, hidden) if builders else None)
     workshop = NodeWorkshop(
         home, here, sources, executors(hidden, others), tools, reserve=Reserve(home, keep_free), rooms=others
@@ -163,13 +179,23 @@ def open_worker(
     agent = team.agent.get(actor_name.removeprefix("agent:")) if team else None
     own = actor_name.startswith("person:")
     keys = CertifiedKeys(home / "attempt-keys", key, actor_name) if attempt_keys and key else None
-    return Worker(
-        state=state,
+    worker = Worker(
+        state=state, team=team or Team(protected=""),
         actor=Actor(name=actor_name, signer=signer, journal=FileJournal(home / "journal"), keys=keys),
         doors=Doors(sources=sources, configs=TomlConfigs()), workshop=workshop, url=here,
         pools=list(pools) or (list(agent.pools) if agent else [HERE]), boot=_boot(), node=socket.gethostname(),
         slots=slots, labels=agent.labels if agent else (), own=own, tell=tell,
     )  # fmt: skip
+    return worker
+
+
+def node_secrets(url: str, sources: Sources, protected: Callable[[], str], *, away: bool) -> NodeSecrets:
+    """Those that this node holds for the repository at `url`."""
+    return NodeSecrets(lambda: read_secrets(_secrets_file()), url, sources, protected, away)
+
+
+def _secrets_file() -> Path:
+    return config_dir() / "secrets.toml"
 
 
 def _key_files(key: Path | None) -> list[Path]:
@@ -189,7 +215,7 @@ def worker_home(url: str, actor_name: str) -> Path:
 
 
 def _boot() -> str:
-    return secrets.token_hex(8)
+    return token_hex(8)
 
 
 def _environment(
@@ -221,6 +247,8 @@ def _environment(
         # the programs that stand in for build systems are set up for what is on this machine
         return environment(subject, place, wanted, {**os.environ, "PATH": room.path})
     made = environment(subject, place, wanted, os.environ)
+    if wanted.secrets:
+        del made["CIT_LOG"]  # what a build writes into parts of its own is not masked
     return split_environment(made, request.definition.log.split, tools)
 
 
@@ -260,6 +288,10 @@ def _read(act: Callable[[], T], nothing: T) -> T:
 
 def _tail(log: Path) -> tuple[str, ...]:
     return tuple(line.text[:400] for line in tail(LocalLog(log), "", 20))
+
+
+def _first_error(table: Matchers, log: Path) -> FirstError | None:
+    return _read(lambda: first_error(LocalLog(log), table), None)
 
 
 def _components(log: Path) -> tuple[Component, ...]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import msgspec
 
 from citgit.interfaces import Executor
-from citgit.model.record import Artifact, Component, FirstError, Request, Tests
+from citgit.model.record import Artifact, Component, Decision, FirstError, Request, Tests
 
 
 class Laid(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,7 +31,9 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
 
     `environment` makes the variables of a command, `choose` the executor, `collect` the artifacts, `tail` the
     last lines of a log, `first_error` what failed in it, `components` its parts; `over` is told of the log of an
-    attempt that is over; `programs` are directories that a command may read besides, with what citgit offers to builds.
+    attempt that is over; `entrusts` says whether a build may have its secrets, `secrets` are their values by name,
+    `mask` hides values in a text; `programs` are directories that a command may read besides, with what citgit offers
+    to builds.
     """
 
     environment: Callable[..., dict[str, str]]
@@ -41,4 +43,7 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
     first_error: Callable[[Path], FirstError | None]
     components: Callable[[Path], tuple[Component, ...]]
     over: Callable[[Path], None] = lambda log: None
+    entrusts: Callable[[Request], list[Decision]] = lambda request: []
+    secrets: Callable[[Request], dict[str, str]] = lambda request: {}
+    mask: Callable[[Iterable[str]], Callable[[str], str]] = lambda values: str
     programs: tuple[Path, ...] = ()

@@ -40,6 +40,7 @@ from citgit.workspaces.kept import CLEAN, OPEN, Attempt, drained, kept, list_ope
 from citgit.workspaces.node import advert
 from citgit.workspaces.parts import Laid, Tools
 from citgit.workspaces.reserve import Reserve
+from citgit.workspaces.secrets import SECRETS, entrusted, masked
 from citgit.workspaces.tips import at_tips
 from citgit.workspaces.trial import Trials
 
@@ -133,7 +134,9 @@ class NodeWorkshop:
             save(directory / "plan.json", plan)
         self._plans[attempt.claim] = plan
         if plan.executor in self._executors:
-            self._executors[plan.executor].start(plan)
+            self._executors[plan.executor].start(
+                entrusted(plan, lambda: self._tools.secrets(attempt.request)) if plan.secrets else plan
+            )
 
     def has(self, inputs: Sequence[Input]) -> bool:
         """Whether this node has these files of upstream builds."""
@@ -141,8 +144,9 @@ class NodeWorkshop:
         return all(find(homes, one) for one in inputs)
 
     def can_build(self, request: Request, *, own: bool) -> list[Decision]:
-        """What the job's own program says of this node."""
-        return self._trials.ask(request, own=own or runs_as_owner(request))
+        """What this node's owner and the job's own program say."""
+        told = self._tools.entrusts(request)
+        return [*told, *self._trials.ask(request, own=own or runs_as_owner(request))]
 
     def short(self) -> str:
         """What the disk lacks, or that whoever owns the node wants nothing new to start; "" if nothing."""
@@ -304,6 +308,7 @@ class NodeWorkshop:
             network=job.place.network, executor=executor, memory=job.requires.memory,
             read_only=tuple(map(str, readable)), builder=room.builder, laid=str(workspace) if room.builder else "",
             away=room.away,
+            secrets=job.env.secrets,
         )  # fmt: skip
 
     def _room(self, directory: Path, attempt: Attempt, workspace: Path) -> Room:
@@ -363,6 +368,9 @@ class NodeWorkshop:
         )  # fmt: skip
 
     def _keep(self, directory: Path, result: Result) -> Result:
+        if (held := directory / SECRETS).exists():
+            result = masked(result, self._tools.mask(load(held, dict[str, str]).values()))
         save(directory / "result.json", result)
+        (directory / SECRETS).unlink(missing_ok=True)
         self._results[result.claim] = result
         return result

@@ -192,13 +192,28 @@ NOT_YET = "not supported yet by this version"
     [
         ("requires.image = 'debian:12'", f"3: job.a.requires.image: {NOT_YET}; leave it out"),
         ("trigger.cron = '0 3 * * *'", f"3: job.a.trigger.cron: {NOT_YET}; leave it out"),
-        ("env.secrets = ['key']", f"3: job.a.env.secrets: {NOT_YET}; leave it out"),
         ("keep.escrow = true", f"3: job.a.keep.escrow: {NOT_YET}; leave it out"),
     ],
 )
 def test_not_supported_yet(text: str, fault: str) -> None:
     """A key whose effect is missing is refused, not ignored."""
     assert job(text) == [fault]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("env.secrets = ['sign-key']", '3: job.a.env.secrets[0]: not a variable name: "sign-key"'),
+        ("env.secrets = ['CIT_KEY']", "3: job.a.env.secrets[0]: reserved"),
+        ("env = { secrets = ['A', 'A'] }", '3: job.a.env.secrets[1]: "A" twice'),
+        ("env = { secrets = ['A'], set = { A = 'x' } }", '3: job.a.env.secrets[0]: "A" twice'),
+        ("env.secrets = ['A']\nlog.split = ['make']", "4: job.a.log.split: found beside env.secrets"),
+    ],
+)
+def test_secrets_are_variables_of_their_own(text: str, fault: str) -> None:
+    """Named once, of no other table's, and not where parts write logs that nobody masks."""
+    (told,) = job(text)
+    assert told.startswith(fault)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,15 @@ place.executor = "process"
 extends = "hello"
 place.executor = "bwrap"
 
+[job.entrusted]
+command = ["sh", "tell.sh"]
+place.executor = "process"
+env.secrets = ["KEY"]
+
+[job.sealed]
+extends = "entrusted"
+place.executor = "bwrap"
+
 [job.slow]
 command = ["sh", "slow.sh"]
 place.executor = "process"
@@ -48,6 +58,12 @@ mv ../work ../other 2> /dev/null && exit 7
 mkdir ../more 2> /dev/null && exit 6
 exit 0
 """
+TELL = """\
+echo "told $KEY by $(id -un)"
+mkdir -p ../log/parts/mine && echo "$KEY" > ../log/parts/mine/out && echo '{}' > ../log/parts/mine/component.json
+cat ../secrets 2> /dev/null
+exit 0
+"""
 SLOW = """\
 trap 'echo got it; exit 1' TERM
 (setsid env -i sh -c 'trap "" TERM; while :; do sleep 54321; done' > /dev/null 2>&1 < /dev/null &)
@@ -59,7 +75,7 @@ while :; do sleep 0.1; done
 def node(sshd_server: Sshd) -> Iterator[Node]:
     """One node for all."""
     with separate(sshd_server, "builds") as made:
-        made.commit({"cit.toml": CIT, "hello.sh": HELLO, "slow.sh": SLOW})
+        made.commit({"cit.toml": CIT, "hello.sh": HELLO, "slow.sh": SLOW, "tell.sh": TELL})
         made.register()
         yield made
 
@@ -83,6 +99,25 @@ def test_builds_by_builders(node: Node) -> None:
     # what was built is closed to whoever built it
     rooms = [room for one in node.builders for room in (node.folder / "builders" / one / "rooms").glob("[0-9a-f]*")]
     assert [room.stat().st_mode & 0o777 for room in rooms] == [0o700] * len(users)
+
+
+def test_secrets_by_builders(node: Node) -> None:
+    """They reach the command alone, are masked, and nothing of the worker's or the room's holds them afterwards."""
+    value = "pL4nt3d-s3cr3t"
+    place = node.keys / "secrets.toml"
+    entry = {"name": "KEY", "value": value, "repository": str(node.top / ".git")}
+    lines = "".join(f'{key} = "{one}"\n' for key, one in entry.items())
+    place.write_text(f'[[secret]]\njobs = ["entrusted", "sealed"]\n{lines}')
+    place.chmod(0o600)
+    shutil.chown(place, node.run("id", "-un").stdout.strip())
+    for job in ("entrusted", "sealed"):
+        shown = node.build(job)
+        assert shown["outcome"] == "passed", shown
+        assert node.log(shown["build"]).split()[:3] == ["told", "***", "by"]
+        assert value not in json.dumps(shown)
+    kept = [path for top in (node.home / "worker", node.folder / "builders") for path in top.rglob("*")]
+    assert not [path for path in kept if path.is_file() and value.encode() in path.read_bytes() and path.name != "out"]
+    assert not [path for path in (node.home / "worker").rglob("*") if path.is_file() and value in path.read_text("l1")]
 
 
 WORDS = [
