@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import click
 
 from citgit.errors import RemoteAway
 from citgit.flows.builds import Repository
 from citgit.flows.freshness import otherwise, silent
+from citgit.flows.moving import is_left
 from citgit.flows.poll import poll, remembered
 from citgit.flows.restore import push_back
 from citgit.flows.state import Snapshot
@@ -15,6 +18,7 @@ from citgit.interfaces import Answer, Entrusted, Pushed
 from citgit.programs.waiting import waiting
 from citgit.programs.wording import plain
 from citgit.wiring.clone import Clone
+from citgit.wiring.hosts import own_state
 
 MOST_ALARMS = 5
 """Alarms that a reading verb prints; `cit doctor` and `cit verify` print all."""
@@ -64,6 +68,10 @@ def _warn(clone: Clone, snapshot: Snapshot) -> None:
 
     A frozen host, or one that shows others something else, looks like the last two.
     """
+    if snapshot.alarms and _is_here_still(clone):
+        where = f"the state is still in this repository, and {clone.state.remote.url} has none yet"
+        click.echo(f"note: {where}: 'cit init' moves it there", err=True)
+        return
     repository = Repository(clone.state, snapshot)
     quiet = silent(repository, clone.state.clock.now())
     lines = [f"alarm: {words}" for words in (*snapshot.alarms, *otherwise(repository))]
@@ -76,6 +84,15 @@ def _warn(clone: Clone, snapshot: Snapshot) -> None:
         click.echo(f"alarm: and {len(fresh) - MOST_ALARMS} more", err=True)
     if fresh:
         click.echo("hint: 'cit doctor' says what to do", err=True)
+
+
+def _is_here_still(clone: Clone) -> bool:
+    """Whether the repository got an origin, and its state has not moved there."""
+    if clone.url == str(clone.repository):
+        return False
+    with contextlib.suppress(RemoteAway):
+        return is_left(clone.state, own_state(clone.repository, clone.state.refs.root))
+    return False
 
 
 def _counted(unsent: list[Entrusted]) -> str:
