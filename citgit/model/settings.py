@@ -12,7 +12,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     `slots` 0: as the policy says. `builders` are the logins of other users of the machine who run the builds; with
     `attempt_keys` each attempt's records are signed by a key of its own. `target` is the login of a machine that has
     only sshd, git and a shell, where all builds of this agent run: in `target_folder` there, with the key file
-    `target_key`, if that machine's own key is `target_host_key` ("": as ssh is set up).
+    `target_key`, if that machine's own key is `target_host_key` ("": as ssh is set up). Workspaces are kept in the
+    folder `shared`, which the unix `group` may read ("": below the worker's own files, for its account alone).
     """
 
     agent: str
@@ -29,3 +30,5 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     target_key: str = ""
     target_host_key: str = ""
     target_folder: str = ""
+    shared: str = ""
+    group: str = ""

@@ -30,7 +30,7 @@ from citgit.wiring.keys import age_key, ensure_key, named_actor, signer_for
 from citgit.wiring.node import read_settings
 from citgit.wiring.target import target_of
 from citgit.wiring.upkeep import Upkeep
-from citgit.wiring.worker import BranchTrigger, branch_door, lock, node_state, open_worker, wake, worker_home
+from citgit.wiring.worker import BranchTrigger, branch_door, lock, node_state, open_worker, share, wake, worker_home
 
 # Seconds after which branches are looked at although nobody told of a push, more or less.
 _DOOR = 30.0
@@ -53,6 +53,8 @@ _DOOR = 30.0
 @click.option("--target-key", default="", help="the key file for it; default: as ssh is set up")
 @click.option("--target-host-key", default="", help="its host key, 'ssh-ed25519 AAAA…'; default: as ssh knows it")
 @click.option("--target-folder", default="", help="where builds go there; default: .cit-target in the home directory")
+@click.option("--shared", default="", help="with --group: the folder for workspaces that the group may read")
+@click.option("--group", default="", help="with --shared: the unix group")
 @click.option("--attempt-keys", is_flag=True, help="sign each attempt's records with a key of its own")
 @click.option("--keep-free", default="", help="disk that builds leave, e.g. 5 GiB; default: 1 GiB, or 5 % of less")
 @click.option("--doors/--no-doors", default=True, help="look for pushes to branches")
@@ -62,13 +64,14 @@ _DOOR = 30.0
 def command(
     directory: str, config: str, url: str, source: str, agent: str, key: str, home: str, slots: int, own: bool,
     builders: tuple[str, ...], target: str, target_key: str, target_host_key: str, target_folder: str,
-    attempt_keys: bool, keep_free: str, doors: bool, once: bool, interval: float, as_json: bool,
+    shared: str, group: str, attempt_keys: bool, keep_free: str, doors: bool, once: bool, interval: float,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Serves a state repository as an agent: polls, claims, builds, pushes signed results."""
     told = Settings(
         agent=agent, url=url, source=source, slots=slots, own=own, keep_free=keep_free, builders=builders,
         attempt_keys=attempt_keys, target=target, target_key=target_key, target_host_key=target_host_key,
-        target_folder=target_folder,
+        target_folder=target_folder, shared=shared, group=group,
     )  # fmt: skip
     asked = _settings(told, config, directory)
     agent, url, root = asked.agent, asked.url, asked.refs or DEFAULT_ROOT
@@ -83,6 +86,7 @@ def command(
         raise UsageError(
             f"another worker of agent {agent!r} runs on {str(place)!r}", hint="one worker per agent and node"
         )
+    _share(asked, place)
     team = _team(node_state(url, place, root, pinned=asked.root))
     signer = signer_for(path)
     actor = named_actor(team, signer, f"agent:{agent}", age_key(path))
@@ -112,6 +116,16 @@ def _settings(told: Settings, config: str, directory: str) -> Settings:
             told, url=clone.url, root=clone.state.pinned, refs=clone.state.refs.root, source=told.source or clone.source
         )
     return told
+
+
+def _share(asked: Settings, place: Path) -> None:
+    """Opens the workspaces to a group, if the owner of the node says so. Raises UsageError."""
+    if bool(asked.shared) != bool(asked.group):
+        raise UsageError("workspaces are shared in a folder with a group", hint="name both: --shared and --group")
+    if asked.group and (asked.builders or asked.target):
+        raise UsageError("workspaces of builders and of a target are not here", hint="leave out --shared and --group")
+    if asked.group:
+        share(place, Path(asked.shared), asked.group)
 
 
 def _slots(wanted: int, builders: tuple[str, ...]) -> int:

@@ -24,6 +24,7 @@ from citgit.wiring.clone import config_dir, data_dir, own_store, set_setting, se
 from citgit.wiring.keys import age_key, ensure_key
 from citgit.wiring.worker import worker_home
 from citgit.workspaces.kept import drain, drained, unfinished
+from citgit.workspaces.shared import forget_shared
 
 __all__ = ["Settings", "files_of", "installed_agents", "read_settings", "supervisor"]
 
@@ -202,6 +203,7 @@ def forget(agent: str, *, files: bool) -> dict[str, Any]:
         _systemctl("daemon-reload")
     place.settings.unlink(missing_ok=True)
     if files:
+        forget_shared(home)
         shutil.rmtree(home, ignore_errors=True)
         shutil.rmtree(place.folder, ignore_errors=True)
         for one in (data_dir() / "keys").glob(f"{agent}*"):

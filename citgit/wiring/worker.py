@@ -70,10 +70,11 @@ from citgit.wiring.toml import TomlConfigs
 from citgit.workspaces.home import About, describe
 from citgit.workspaces.parts import Found, Tools
 from citgit.workspaces.reserve import Reserve
+from citgit.workspaces.shared import share
 from citgit.workspaces.wake import Wake
 from citgit.workspaces.workshop import NodeWorkshop
 
-__all__ = ["BranchTrigger", "Wake", "branch_door", "lock", "node_state", "open_worker", "wake", "worker_home"]
+__all__ = ["BranchTrigger", "Wake", "branch_door", "lock", "node_state", "open_worker", "share", "wake", "worker_home"]
 
 T = TypeVar("T")
 

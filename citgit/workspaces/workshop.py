@@ -9,6 +9,7 @@ HOME/by-name/<job>@<branch>  a link to the newest workspace of the job, for peop
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import socket
 from collections.abc import Callable, Mapping, Sequence
@@ -333,7 +334,7 @@ class NodeWorkshop:
         link = self.home / "by-name" / label
         with contextlib.suppress(OSError):
             link.unlink(missing_ok=True)
-            link.symlink_to(workspace)
+            link.symlink_to(os.path.realpath(workspace))
 
     def _result(self, directory: Path, attempt: Attempt, plan: Plan, ended: Ended) -> Result:
         request = attempt.request
