@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -89,7 +90,90 @@ MUTANTS = [
         "the agent's signature on its beats", f"{FORGED}[a forged beat]",
         "rules/side_records.py", "if not speaks_for(judge or", "if False and not speaks_for(judge or",
     ),
+    without(
+        "the end that an archive entry must have", "test_archives.py::test_an_entry_without_an_end_is_none",
+        "flows/builds.py", "            if found.is_final or found.unsupported:\n", "            if True:\n",
+    ),
+    without(
+        "the end that was archived once",
+        "test_archives.py::test_an_entry_of_a_build_that_a_later_policy_made_void_is_read_as_it_was",
+        "flows/builds.py", "facts.was_archived(place, tip)", "False",
+    ),
+    without(
+        "the entries that are put back", "test_archives.py::test_an_entry_that_was_dropped_is_put_back",
+        "flows/takings.py", "if follows(state, tip, known.tip) else ()", "if False else ()",
+    ),
+    without(
+        "the wait for whoever settles two ends", "test_archives.py::test_two_ends_stay_until_somebody_decides",
+        "flows/archive.py", "if there and not lies and", "if there and",
+    ),
+    without(
+        "the bounds of an entry", "test_archives.py::test_an_entry_that_cannot_be_read_stops_nobody",
+        "flows/folders.py", 'if one.name == "tip" and one.mode == FILE', 'if one.name == "tip"',
+    ),
+    without(
+        "the position of a record, whatever the one before says",
+        "test_junk.py::test_junk_on_a_build_s_chain_stops_nobody", "flows/writing.py",
+        "seq=len(build.entries) - 1", "seq=last.record.head.seq if last.record else 0",
+    ),
+    without(
+        "git's own notion of parents", "test_junk.py::test_junk_at_any_ref_stops_nobody[a parent that is no name]",
+        "records/commit.py", "((?:parent [0-9A-Fa-f]{40}\\n)*)\")",
+        "(?:author.*\\n)?(?:committer.*\\n)?((?:parent .*\\n)*)\")",
+    ),
+    without(
+        "the names that a citation must be", "test_fields.py::test_a_worker_goes_on",
+        "records/envelope.py", '    refuse(_head_faults(head), f"record {read.oid[:12]}")\n', "",
+    ),
+    without(
+        "the files that are not read", "git/test_embedded.py::test_a_huge_file_in_a_record_stops_no_fetch[False]",
+        "git/embedded.py", "if found and names:", "if found:",
+        Patch("citgit/git/embedded.py", "read(each, limit=closure.LARGEST)", "read(each)"),
+    ),
+    without(
+        "the links that lead nowhere", "workspaces/test_below.py::test_a_link_of_an_earlier_source_leads_nowhere",
+        "workspaces/below.py", "if target.is_symlink() or not target.parent.resolve().is_relative_to(top.resolve()):",
+        "if False:",
+    ),
+    without(
+        "the sources that a job names", "flows/test_fetchable.py::test_what_it_does_not_name_is_not",
+        "flows/claims.py", "            _same_sources(config, one.job, request)\n", "",
+    ),
+    without(
+        "the signature in a certificate", "contract/test_keys.py::test_damaged_certificate",
+        "keys/verify.py",
+        '    _check(SshSignature(authority, "sha512", algorithm.decode("ascii", "replace"), raw), kind, signed)\n', "",
+    ),
+    without(
+        "the standing of who grants", "scenarios/test_private.py::test_a_grant_of_a_stranger_counts_nothing",
+        "flows/private.py", " and may_grant(policies.tip.team, record.head.actor, build)", "",
+    ),
+    without(
+        "the envelope that shows what it hides", "scenarios/test_private.py::test_what_is_shown_must_be_what_is_hidden",
+        "flows/private.py", "    _same(build, request_envelope(hidden), shown)\n", "",
+    ),
 ]  # fmt: skip
+
+READING = [
+    without(
+        "the role to read", "ssh/test_reading.py::test_no_role_no_files",
+        "rules/reading.py", "if has_role(team, reader, Role.READ) or", "if True or",
+    ),
+    without(
+        "the proof of checkout", "ssh/test_reading.py::test_no_code_no_files",
+        "wiring/proofs.py", "if not hmac.compare_digest(wanted, answer.digest):", "if False:",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.heavy
+@pytest.mark.privileged
+@pytest.mark.parametrize("mutant", READING, ids=lambda mutant: mutant.name.replace(" ", "-"))
+def test_without_it_a_stranger_reads(mutant: Mutant) -> None:
+    """As below, at a node behind a real sshd, whose users must be able to read the copy."""
+    with tempfile.TemporaryDirectory(prefix="cit-mutant-") as folder:
+        Path(folder).chmod(0o755)
+        prove(mutant, Path(folder))
 
 
 @pytest.mark.heavy
