@@ -103,6 +103,11 @@ def holding(site: Site, *needles: str) -> list[str]:
     return found
 
 
+def logs(site: Site) -> list[Path]:
+    """What commands printed, as it lies in the files."""
+    return list((site.top.parent / "citgit").glob("workers/*/attempts/*/log/out"))
+
+
 def records(site: Site) -> str:
     """All records of the host."""
     done = subprocess.run(["git", "-C", str(site.bare), "log", "--all"], check=True, capture_output=True, text=True)
@@ -143,11 +148,27 @@ def test_a_live_log_shows_neither_half(site: Site) -> None:
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         end = time.monotonic() + 30
         while process.poll() is None and time.monotonic() < end:
-            seen |= {path.read_bytes() for path in (site.top.parent / "citgit").glob("workers/*/attempts/*/log/out")}
+            seen |= {path.read_bytes() for path in logs(site)}
             time.sleep(0.02)
     assert seen <= {b"", b"begin\n", b"begin\n***\n"}
     assert b"begin\n" in seen
     assert b"begin\n***\n" in seen
+
+
+def test_a_worker_that_dies_leaves_nothing_unmasked(site: Site) -> None:
+    """What masks outlives it; the next worker makes the result, and nothing holds the value afterwards."""
+    argv = [str(Path(sys.executable).with_name("cit")), "run", "wait", "--here", "-C", str(site.top)]
+    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        end = time.monotonic() + 30
+        while not any(path.read_bytes() for path in logs(site)) and time.monotonic() < end:
+            time.sleep(0.02)
+        process.kill()
+    assert [path.read_bytes() for path in logs(site)] == [b"begin\n"]
+    while (shown := site.cit("show", "wait@main", status=None)).status == 75 and time.monotonic() < end:
+        site.cit("run", "plain", "--here")
+    assert shown.status == 0
+    assert site.cit("log", "wait@main").out == "begin\n***\n"
+    assert holding(site, VALUE) == []
 
 
 def test_a_job_that_names_none_gets_none(site: Site) -> None:
