@@ -12,7 +12,7 @@ from citgit.executors.split import split_environment
 from citgit.logs.capture import TOOLS, Capture
 from citgit.model.job import Split
 
-FOLDERS, FILES, LINES = 10, 20, 300
+FOLDERS, FILES, LINES = 10, 40, 300
 
 _SOURCE = "#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\nint f{n}(const char *s) {{ char b[99]; " + (
     'snprintf(b, sizeof b, "%s", s); return (int)strlen(b) + atoi(b); }}\n'
