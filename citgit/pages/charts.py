@@ -22,10 +22,11 @@ def history(builds: Sequence[Summary], say: Say, link: Callable[[str], str]) -> 
     """Durations of builds, oldest first, as bars in the colour of their outcome; each leads to its page."""
     longest = max((build.wall_ms for build in builds), default=0) or 1
     usual = sorted(build.wall_ms for build in builds)[len(builds) // 2] if builds else 0
-    marks = [_axis(8, span(longest)), _axis(_HEIGHT, "0")]
+    wide = max(1, len(builds)) * (_BAR + _GAP)
+    marks = [_axis(wide, 8, span(longest)), _axis(wide, _HEIGHT, "0")]
     middle = _HEIGHT - round(usual / longest * (_HEIGHT - 8))
     if 26 < middle < _HEIGHT - 14:
-        marks.append(_axis(middle, span(usual)))
+        marks.append(_axis(wide, middle, span(usual)))
     for at, build in enumerate(builds):
         height = max(3, round(build.wall_ms / longest * (_HEIGHT - 8)))
         # the table below holds the same links, so the keyboard need not walk through these
@@ -34,19 +35,20 @@ def history(builds: Sequence[Summary], say: Say, link: Callable[[str], str]) -> 
                 '<a href="{link}" tabindex="-1"><rect class="bar {word}" x="{x}" y="{y}" width="{width}" '
                 'height="{height}" rx="1.5"><title>{title}</title></rect></a>'
             ).format(
-                link=link(build.id), word=build.word, x=_AXIS + at * (_BAR + _GAP), y=_HEIGHT - height, width=_BAR,
+                link=link(build.id), word=build.word, x=at * (_BAR + _GAP), y=_HEIGHT - height, width=_BAR,
                 height=height, title=say(build),
             )
         )  # fmt: skip
     red = sum(build.word == "failed" for build in builds)
     label = f"durations of the last {len(builds)} builds: usually {span(usual)}, at most {span(longest)}, {red} failed"
-    return svg(_AXIS + max(1, len(builds)) * (_BAR + _GAP), _HEIGHT + 2, label, marks)
+    return svg(wide + _AXIS, _HEIGHT + 2, label, marks)
 
 
 def days(counts: Sequence[tuple[str, int, int, int]]) -> Markup:
     """How many builds of each day passed, failed, or ended otherwise; failures stand at the bottom."""
     most = max((sum(count) for _, *count in counts), default=0) or 1
-    marks = [_axis(8, str(most)), _axis(_DAY_HEIGHT, "0")]
+    wide = len(counts) * (_DAY_WIDTH + _GAP)
+    marks = [_axis(wide, 8, str(most)), _axis(wide, _DAY_HEIGHT, "0")]
     for at, (day, passed, failed, others) in enumerate(counts):
         title = f"{day}: {passed} passed, {failed} failed" + (f", {others} otherwise" if others else "")
         marks.append(Markup("<g><title>{}</title>").format(title))
@@ -55,11 +57,11 @@ def days(counts: Sequence[tuple[str, int, int, int]]) -> Markup:
             high = count / most * (_DAY_HEIGHT - 8)
             foot -= high
             if count:
-                marks.append(_block(word, _AXIS + at * (_DAY_WIDTH + _GAP), foot, _DAY_WIDTH, high))
+                marks.append(_block(word, at * (_DAY_WIDTH + _GAP), foot, _DAY_WIDTH, high))
         marks.append(Markup("</g>"))
     failed = sum(count[2] for count in counts)
     label = f"builds by day over {len(counts)} days: {sum(sum(count) for _, *count in counts)}, {failed} failed"
-    return svg(_AXIS + len(counts) * (_DAY_WIDTH + _GAP), _DAY_HEIGHT + 2, label, marks)
+    return svg(wide + _AXIS, _DAY_HEIGHT + 2, label, marks)
 
 
 def load(shares: Sequence[tuple[str, float]], most: float) -> Markup:
@@ -119,10 +121,11 @@ def cut(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def _axis(y: float, text: str) -> Markup:
+def _axis(wide: float, y: float, text: str) -> Markup:
+    """A line over the plot; what it stands for is at its right end, where the newest is."""
     return Markup(
-        '<line class="rule" x1="{x}" x2="2000" y1="{y}" y2="{y}"/><text class="axis" x="{at}" y="{ty}">{text}</text>'
-    ).format(x=_AXIS - 4, y=y, at=_AXIS - 8, ty=max(10, y + 2), text=text)
+        '<line class="rule" x1="0" x2="{x}" y1="{y}" y2="{y}"/><text class="axis start" x="{at}" y="{ty}">{text}</text>'
+    ).format(x=wide + 2, y=y, at=wide + 6, ty=max(10, y + 2), text=text)
 
 
 def _block(word: str, x: float, y: float, width: float, height: float) -> Markup:
