@@ -8,6 +8,8 @@ import click
 
 from citgit.errors import CitError, UsageError
 from citgit.model.units import parse_size, rounded_size
+from citgit.programs.find import find_build
+from citgit.programs.reach import reach
 from citgit.programs.waiting import waiting
 from citgit.programs.wording import emit, plain
 from citgit.wiring.clone import Clone, open_clone
@@ -23,6 +25,8 @@ from citgit.wiring.upkeep import (
     unpacked,
 )
 
+_REMOVE_S = 600.0
+
 
 @click.command("tidy", epilog="Example: cit tidy --cap '20 GiB' --dry-run")
 @click.option("-C", "directory", default=".", help="a checkout whose repositories to tidy too")
@@ -32,11 +36,14 @@ from citgit.wiring.upkeep import (
 @click.option("--cap", default="", help="how much may stay, for each worker; the oldest goes first")
 @click.option("--pack", "packing", is_flag=True, help="only pack logs and repositories, remove nothing")
 @click.option("--logs", "only_logs", is_flag=True, help="only pack logs")
+@click.option(
+    "--workspace", "build", default="", help="only the workspace that this BUILD left, on the node that has it"
+)
 @click.option("--dry-run", is_flag=True, help="only tell what would go")
 @click.option("--json", "as_json", is_flag=True, help="one JSON document per thing, then the total")
 def command(
-    directory: str, home: str, url: str, days: int | None, cap: str, packing: bool, only_logs: bool, dry_run: bool,
-    as_json: bool,
+    directory: str, home: str, url: str, days: int | None, cap: str, packing: bool, only_logs: bool, build: str,
+    dry_run: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Removes workspaces, logs and artifacts of finished builds on this machine; packs logs and repositories.
 
@@ -44,6 +51,9 @@ def command(
     What runs is never touched, and a worker may run meanwhile. Records are not removed.
     """
     out = _Out(as_json, dry_run)
+    if build:
+        _workspace(directory, build, out)
+        return
     chosen = [Path(home)] if home else homes()
     if home and not (Path(home) / "attempts").is_dir():
         raise UsageError(f"no worker's files in {home!r}", hint="name the folder that 'cit worker --home' got")
@@ -84,6 +94,20 @@ class _Out:
             emit({"kind": "total", "bytes": self._freed, "dry_run": self.dry})
         else:
             click.echo(f"{rounded_size(self._freed)} {'would be' if self.dry else ''} freed".replace("  ", " "))
+
+
+def _workspace(directory: str, build: str, out: _Out) -> None:
+    """Has the node remove a workspace. Raises NotFound, NotYet, Refused, NodeAway."""
+    if out.dry:
+        raise UsageError("a node is not asked what it would remove", hint="leave out --dry-run")
+    from citgit.wiring.nodes import Cleaned, far  # slow to load
+
+    clone = open_clone(Path(directory))
+    repository = reach(clone)
+    found = find_build(repository, clone, build)
+    there = far(clone, repository.snapshot.policies.tip, found)
+    with there.call("clean") as call:
+        out.say("workspace", Path(there.host, found.id), call.hear(Cleaned, _REMOVE_S).freed, "asked for")
 
 
 def _files(home: Path, days: int | None, cap: int | None, out: _Out) -> None:

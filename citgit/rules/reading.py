@@ -29,6 +29,15 @@ def denied(policy: PolicyView, reader: str, build: Build, request: Request, gran
     return f"{reader} does not have the role 'read' under policy {policy.version}"
 
 
+def denied_clean(policy: PolicyView, actor: str, build: Build) -> str:
+    """Why a person may not remove the workspace that a build left; "" for its owner and the pool's maintainers."""
+    if gone := fallen(policy, actor):
+        return gone
+    if actor == build.owner or may_maintain(policy.team, actor, build.pool):
+        return ""
+    return f"{actor} neither asked for the build nor maintains its pool"
+
+
 def denied_node(policy: PolicyView, reader: str) -> str:
     """Why a person may not be told how a node is used; "" if they may."""
     if gone := fallen(policy, reader):

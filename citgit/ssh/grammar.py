@@ -41,6 +41,7 @@ NODE_VERBS: Mapping[str, tuple[re.Pattern[str], ...]] = {
     "log": (_CLAIM,),
     "artifact": (_CLAIM,),
     "workspace": (_CLAIM,),
+    "clean": (_CLAIM,),
     "shell": (_CLAIM,),
 }
 """The verbs of a node, each with what its words must look like, one space before each. What a verb needs beside ids

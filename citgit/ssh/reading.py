@@ -97,6 +97,12 @@ class PieceOf(NodeMessage, frozen=True, kw_only=True):
     count: Annotated[int, msgspec.Meta(ge=0, le=1 << 20)]
 
 
+class Cleaned(NodeMessage, frozen=True, kw_only=True):
+    """The workspace is gone, which freed so many bytes."""
+
+    freed: int
+
+
 class IndexOf(NodeMessage, frozen=True, kw_only=True):
     """Asks for what is known of a finished component besides."""
 

@@ -137,6 +137,11 @@ def kept_plan(kept: Kept) -> Plan | None:
     return None
 
 
+def is_over(kept: Kept) -> bool:
+    """Whether nothing of the attempt runs any more, and its result is published."""
+    return (kept.directory / CLEAN).exists()
+
+
 def workspace_of(kept: Kept) -> Path:
     """The workspace that the attempt left. Raises NotFound if it is gone."""
     attempt = kept.attempt

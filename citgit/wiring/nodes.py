@@ -15,7 +15,7 @@ from citgit.model.record import Claim
 from citgit.ssh.call import Call, node_line
 from citgit.ssh.connection import Connection
 from citgit.ssh.login import PROGRAMS
-from citgit.ssh.reading import Content, Done, Get
+from citgit.ssh.reading import Cleaned, Content, Done, Get
 from citgit.ssh.remote_log import RemoteLog
 from citgit.wiring.clone import Clone, state_dir
 from citgit.wiring.hosts import Ways
@@ -23,7 +23,7 @@ from citgit.wiring.proofs import prove
 from citgit.workspaces.inputs import bring
 from citgit.workspaces.landing import Landing, landing
 
-__all__ = ["Call", "Far", "RemoteLog", "bring_kept", "far", "shell_line"]
+__all__ = ["Call", "Cleaned", "Far", "RemoteLog", "bring_kept", "far", "shell_line"]
 
 FOLDERS = ("", PROGRAMS)
 """Where cit-serve is for who has a shell on a node: on PATH, or where `cit agent install` puts it."""

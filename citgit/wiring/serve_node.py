@@ -17,6 +17,7 @@ from citgit.ssh.pipe import Gone as Gone
 from citgit.ssh.reading import MOST_NAMES, Item, Items
 from citgit.ssh.reading import AllNodes as AllNodes
 from citgit.ssh.reading import Await as Await
+from citgit.ssh.reading import Cleaned as Cleaned
 from citgit.ssh.reading import Content as Content
 from citgit.ssh.reading import Done as Done
 from citgit.ssh.reading import Folder as Folder
@@ -29,6 +30,7 @@ from citgit.ssh.talk import NodeMessage as NodeMessage
 from citgit.ssh.talk import Talk as Talk
 from citgit.ssh.talk import sorry as sorry
 from citgit.workspaces.below import folder, open_file
+from citgit.workspaces.tidy import drop as drop
 
 MOST_BYTES = BODY_LIMIT
 """Bytes in the body of one message."""

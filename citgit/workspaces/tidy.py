@@ -66,6 +66,12 @@ def leftovers(home: Path, now: int, *, days: int | None = None, cap: int | None 
     return found + list(_beyond(kept, now, cap))
 
 
+def drop(path: Path) -> int | None:
+    """Removes a folder, whenever it was made; the bytes that it took, None if it was in use."""
+    one = Leftover("workspace", path, _size(path), 0, "asked for")
+    return one.size if remove(one) else None
+
+
 def remove(leftover: Leftover) -> bool:
     """Removes it; False if it was in use, or somebody else was faster. Never follows a link out of its folder."""
     target = leftover.path.with_name(f"{_GONE}{leftover.path.name.removeprefix(_GONE)}")

@@ -32,7 +32,8 @@ def test_only_the_verbs(node: Node, build: str) -> None:
     """Through sshd: no shell, no other program, no option, no repository; each refused with the same words."""
     key = node.key("ben")
     lines = [
-        "", "id", "sh", "cit-serve", "cit-serve shell", "cit-serve stats;id", "cit-serve stats --home /",
+        "", "id", "sh", "cit-serve", "cit-serve shell", "cit-serve clean", "cit-serve clean ..", "cit-serve clean 'x'",
+        "cit-serve stats;id", "cit-serve stats --home /",
         "cit-serve stats\nid", "cit-serve --as person:anna stats", "CIT_X=1 cit-serve stats", "scp -f /etc/passwd",
         f"git-upload-pack '{node.site.bare}'", f"cit-serve state '{node.site.bare}'", "cit-serve stats $(id)",
     ]  # fmt: skip

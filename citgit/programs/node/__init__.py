@@ -13,6 +13,7 @@ VERBS = {
     "log": "log",
     "artifact": "artifact",
     "workspace": "workspace",
+    "clean": "clean",
     "shell": "shell",
 }
 """Verb -> module of citgit.programs.node."""
