@@ -20,6 +20,7 @@ from citgit.model.build import Link
 from citgit.model.names import Kind, Place
 from citgit.model.policy import PolicyChain
 from citgit.rules.authority import is_known, may_maintain
+from citgit.rules.folding import is_disputed
 from citgit.rules.side_records import side_fault
 
 MOST_NEW = 1000
@@ -197,13 +198,16 @@ def _replay(host: _Host) -> Denied | None:
 
 def _deletes_build(host: _Host) -> Denied | None:
     place, old = host.place, host.update.old or ""
-    if host.repository.is_archived(place.group, place.leaf):
-        return None
+    entry = host.repository.entry(place.group, place.leaf)
     try:
-        if host.repository.build(host.update.ref, old).broken:
-            return None  # a void root is no build: whoever wants the id creates it anew
+        build = host.repository.build(host.update.ref, old)
     except (NotYet, NotFound):
-        pass
+        build = None
+    if entry is not None and build is not None and is_disputed(build, entry, host.policies):
+        words = f"build {place.leaf} has another end in the archive: an admin settles that with 'cit restore'"
+        return Denied("delete", words)
+    if entry is not None or (build is not None and build.broken):
+        return None  # a void root is no build: whoever wants the id creates it anew
     return Denied("delete", f"build {place.leaf} is not archived yet")
 
 

@@ -126,8 +126,9 @@ def beside(repository: Repository) -> Iterator[Found]:
             yield _unread(ref, error)
     for build in disputes(repository):
         yield Found(
-            build.ref, len(build.entries), "its ref and the archive show two ends: somebody who signed one lied"
-        )
+            build.ref, len(build.entries),
+            "its ref and the archive show two ends: somebody who signed one lied; 'cit restore' settles it",
+        )  # fmt: skip
 
 
 def _unread(ref: str, error: CitError) -> Found:

@@ -370,7 +370,7 @@ class Worker:
         for done in archive(self.state, self.actor, repository, pool):
             self._say("archived", done, "")
         for build in disputes(repository, pool):
-            self._say("alarm", build.id, "its ref and the archive show two ends: nothing is deleted, an admin decides")
+            self._say("alarm", build.id, "its ref and the archive show two ends: 'cit restore' settles it")
 
     def _look_at_disk(self) -> None:
         short = self._guard("disk", self.workshop.short) or ""

@@ -28,6 +28,8 @@ def command(directory: str, reason: str, release: bool) -> dict[str, Any]:
     The first run publishes a policy of the next generation that holds all claims; meanwhile every worker and every
     clone that is used gives back the longer chains that it remembers. Run it again to see and give back more;
     --release ends it. What the host went on without is kept in each clone as evidence.
+
+    It also settles builds of which the ref and the archive show two ends: the archive's counts then.
     """
     clone = open_clone(Path(directory))
     actor = clone.actor()

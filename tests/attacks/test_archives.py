@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import pytest
 from chains import request
-from stage import ANNA, LAB1, LAB2, Stage, team
+from stage import ANNA, CARA, EVE, LAB1, LAB2, Stage, team
 
+from citgit.errors import Refused
 from citgit.flows.archive import disputes
 from citgit.flows.audit import audit
 from citgit.flows.builds import Repository
 from citgit.flows.poll import poll
+from citgit.flows.restore import begin, push_back, release
 from citgit.interfaces import Entry, Oid
 from citgit.model.build import Build
-from citgit.model.record import Cause, CauseKind, Claim, Observed, Outcome, Promise, Result
+from citgit.model.record import Cancel, Cause, CauseKind, Claim, Observed, Outcome, Promise, Result
 from citgit.rules.ids import promise_id
 
 REQUEST, CLAIM, END = 0, 1, -1
@@ -127,8 +129,8 @@ def test_a_promise_is_not_kept_by_a_liar_s_entry(stage: Stage) -> None:
     assert read(stage, promised.id) is None
 
 
-def test_two_ends_stay_until_somebody_decides(stage: Stage) -> None:
-    """An agent of the pool forges another end and archives it first: the true one stays, and all are told."""
+def two_ends(stage: Stage) -> tuple[str, Oid, Oid]:
+    """A build that lab1 built, whose other end lab2 forged and archived first; its id, both ends."""
     build = stage.request()
     ref = stage.refs.build("default", build)
     root = stage.tip(ref)
@@ -136,7 +138,13 @@ def test_two_ends_stay_until_somebody_decides(stage: Stage) -> None:
     forged = stage.write(ref, Result(claim=claim, outcome=Outcome.FAILED), LAB2)
     stage.host.refs[ref] = str(root)
     stage.lie({build: forged}, LAB2)
-    true = stage.finish(build, by=LAB1)
+    return build, stage.finish(build, by=LAB1), forged
+
+
+def test_two_ends_stay_until_somebody_decides(stage: Stage) -> None:
+    """An agent of the pool forges another end and archives it first: the true one stays, and all are told."""
+    build, true, _ = two_ends(stage)
+    ref = stage.refs.build("default", build)
     assert stage.fold() == []
     assert stage.tip(ref) == true
     found = read(stage, build)
@@ -146,6 +154,48 @@ def test_two_ends_stay_until_somebody_decides(stage: Stage) -> None:
     repository = Repository(reader, poll(reader))
     assert [one.id for one in disputes(repository)] == [build]
     assert any("two ends" in one.fault for one in audit(repository) if one.ref == ref)
+
+
+def test_an_admin_settles_two_ends(stage: Stage) -> None:
+    """With the next generation of the policy the archive's end counts for all, also for who had seen the other one."""
+    build, true, forged = two_ends(stage)
+    ref = stage.refs.build("default", build)
+    assert stage.fold() == []
+    state = stage.client()
+    poll(state)
+    begin(state, state.remote, stage.actor(CARA), "two ends")
+    assert stage.fold() == []
+    assert stage.tip(ref) == true, "while claims are held nothing goes"
+    release(state, state.remote, stage.actor(CARA), "settled")
+    assert stage.denied(ref) is None
+    assert stage.fold() == []
+    assert stage.tip(ref) is None
+    found = read(stage, build)
+    assert found is not None
+    assert found.tip == forged
+    for _ in range(2):
+        snapshot = poll(state)
+        push_back(state, snapshot)
+    assert snapshot.alarms == ()
+    assert not snapshot.behind
+    assert stage.tip(ref) is None
+    assert list(disputes(Repository(state, snapshot))) == []
+
+
+@pytest.mark.parametrize("by", [LAB1, LAB2, ANNA, EVE])
+def test_nobody_else_settles_two_ends(stage: Stage, by: str) -> None:
+    """Whoever wrote one of the ends, asked for the build or came along: no policy of theirs, no deletion, no record."""
+    build, true, _ = two_ends(stage)
+    ref = stage.refs.build("default", build)
+    state = stage.client()
+    with pytest.raises(Refused):
+        begin(state, state.remote, stage.actor(by), "mine")
+    denied = stage.denied(ref, pusher=by)
+    assert denied is not None
+    assert "another end in the archive" in str(denied)
+    stage.write(ref, Cancel(), by)
+    assert stage.fold() == []
+    assert stage.build(build).final == true
 
 
 def test_a_late_result_of_an_earlier_attempt_is_no_lie(stage: Stage) -> None:
