@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from services import ROOT, Sshd, account, held
+from world import until
 
 CIT_AS = ROOT / "citgit" / "executors" / "cit-as"
 
@@ -61,7 +62,8 @@ class Node:
     def install(self, builder: str) -> None:
         """Makes a builder, as docs/executors.md says."""
         subprocess.run(["pkill", "-KILL", "-u", builder], check=False)
-        subprocess.run(["userdel", builder], capture_output=True, check=False)
+        # it is in use until the last process of an earlier time, which was killed, has ended; 6: there is none
+        until("userdel", lambda: subprocess.run(["userdel", builder], capture_output=True).returncode in (0, 6), 30)
         public = Path(f"{self.key}.pub").read_text()
         root("sh", str(CIT_AS), "install", builder, self.user, str(self.folder / "builders"), given=public)
 
@@ -70,7 +72,7 @@ class Node:
         known = pwd.getpwnam(self.user)
         done = subprocess.run(
             argv, cwd=at or self.top, env=self.env, capture_output=True, text=True, check=False, user=known.pw_uid,
-            group=known.pw_gid, extra_groups=[],
+            group=known.pw_gid, extra_groups=[], timeout=300,
         )  # fmt: skip
         assert done.returncode in ok, (argv, done.returncode, done.stdout, done.stderr)
         return done
