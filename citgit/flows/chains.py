@@ -20,6 +20,8 @@ LONGEST = 10_000
 LARGEST = 1 << 20
 """Bytes of one commit that are read at most."""
 
+_HUGE = 1 << 26
+
 
 def read_link(state: State, oid: Oid) -> Link:
     """The commit as a link: verified, then parsed. Raises NotFound if it is not here.
@@ -31,10 +33,23 @@ def read_link(state: State, oid: Oid) -> Link:
     try:
         kind, data = state.objects.read(oid, limit=LARGEST)
     except Refused as error:
-        kind, data = "huge object", error.message.encode()
-    link = _link(state, oid, data) if kind == "commit" else _no_link(oid, f"object {oid[:12]} is a {kind}, no commit")
+        link = _huge(state, oid, error.message)
+    else:
+        link = (
+            _link(state, oid, data) if kind == "commit" else _no_link(oid, f"object {oid[:12]} is a {kind}, no commit")
+        )
     state.links[oid] = link
     return link
+
+
+def _huge(state: State, oid: Oid, fault: str) -> Link:
+    """No record, but somebody may have put it on a chain of records: what it follows is not to be lost."""
+    try:
+        kind, data = state.objects.read(oid, limit=_HUGE)
+    except Refused:
+        return _no_link(oid, fault)
+    parents = commits.links(data)[1] if kind == "commit" else ()
+    return Link(oid=oid, sha256=hashlib.sha256(data).hexdigest(), parents=parents, tree="", fault=fault)
 
 
 def _no_link(oid: Oid, fault: str) -> Link:

@@ -81,7 +81,7 @@ def test_junk_at_any_ref_stops_nobody(name: str) -> None:
     assert stage.denied(places[0]) is None, "and anybody may sweep it away"
 
 
-@pytest.mark.parametrize("lie", ["seq", "nonce", "code"])
+@pytest.mark.parametrize("lie", ["seq", "nonce", "code", "huge"])
 def test_junk_on_a_build_s_chain_stops_nobody(lie: str) -> None:
     """A record that lies about its place, or is none at all, stays in the chain; what follows it counts."""
     stage = Stage()
@@ -92,6 +92,8 @@ def test_junk_on_a_build_s_chain_stops_nobody(lie: str) -> None:
         stage.place(ref, stage.record(ref, Cancel(), EVE, parent=root).replace(b'"seq": 1', b'"seq": 7'))
     elif lie == "nonce":
         stage.write(ref, Cancel(), EVE, nonce="x")
+    elif lie == "huge":
+        stage.place(ref, stage.record(ref, Cancel(), EVE, parent=root) + b"x" * (17 << 20))
     else:
         code = b"tree %s\nparent %s\nauthor a <a> 1 +0000\ncommitter a <a> 1 +0000\n\nx\n"
         stage.place(ref, code % (commits.EMPTY_TREE.encode(), str(root).encode()))
@@ -102,6 +104,9 @@ def test_junk_on_a_build_s_chain_stops_nobody(lie: str) -> None:
     after = control(state, stage.actor(ANNA), repository, found, Cancel())
     assert after.is_final
     assert [bool(one.void) for one in after.entries] == [False, True, False]
+    assert stage.fold() == [honest]
+    again = stage.client()
+    assert [one.fault for one in audit(Repository(again, poll(again))) if one.fault] == []
 
 
 def test_a_chain_without_end_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
