@@ -21,6 +21,7 @@ SEEDS = [
     ("restore", 300501),  # a claim of an archived build was started
     ("pipelines", 300380),  # a cancel of what a late copy had brought back: the ref never went
     ("restore", 400063),  # everybody remembered an end that was given back to the host, and archived otherwise
+    ("mixed", 503119),  # lost by the host, and with the disk of the only one who remembered it
 ]
 
 

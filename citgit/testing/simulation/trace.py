@@ -149,7 +149,7 @@ class Trace:
             self.running[name].throw(greenlet.GreenletExit)
             node = self.world.nodes[name]
             if node.actor.name.startswith("agent:") and self.source.random() < self.profile.disk:
-                node.lose_disk()
+                self.world.lose_disk(node)
             self.running[name] = greenlet.greenlet(self.lives[name])
         else:
             return False

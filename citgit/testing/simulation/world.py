@@ -204,6 +204,16 @@ class World:
         }  # fmt: skip
         self.archived = {build: found for build, found in self.archived.items() if build in kept}
 
+    def lose_disk(self, node: Node) -> None:
+        """A machine comes back with an empty disk; what neither the host nor anybody else knows now was lost twice."""
+        node.lose_disk()
+        if not self.restored:
+            return
+        known = {*self.host.refs, *(ref for one in self.nodes.values() for ref in one.tips.tips)}
+        known |= {entry.ref for one in self.nodes.values() for entry in one.actor.journal.entries()}
+        kept = {ref.rpartition("/")[2] for ref in known} | set(self.archived)
+        self.accepted &= kept
+
     def may_sleep(self, node: Node, updates: Sequence[Update]) -> None:
         """Notes that the node's program stops here, in front of a claim."""
         claims = {entry.new for entry in node.actor.journal.entries() if entry.kind == "claim"}
