@@ -175,6 +175,8 @@ class Node:
         if self.facts.manager == "system":
             from citgit.wiring.node import unit
 
+            if not self.call("state", agent)["systemd"]:
+                self.call("stop", agent)  # one in the background would keep the unit's from starting
             text = unit(agent, f"{_SERVICE_HOME}/{PROGRAMS}/cit-node", user=self.user)
             name = f"citgit-{agent}.service"
             script = f"cat >/etc/systemd/system/{name} <<'UNIT'\n{text}UNIT\nsystemctl daemon-reload\n"

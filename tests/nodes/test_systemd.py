@@ -58,11 +58,16 @@ def test_an_account_of_it(node: tuple[Lab, Machine]) -> None:
 
 
 def test_the_whole_machine(node: tuple[Lab, Machine]) -> None:
-    """A service account, a unit of the machine; an upgrade restarts it, a restart of the machine brings it back."""
+    """A service account, a unit of the machine and none in the background; an upgrade and a restart restart it."""
     laptop, there = node
     install = ("agent", "install", f"root@127.0.0.1:{there.port}", "--system", "--name", "lab1", "--own",
                "--python", PYTHON)  # fmt: skip
+    there.on("root", "mv", "/run/systemd/system", "/run/systemd/away")
     said = laptop.site.cit(*install)
+    assert "systemd does not run here, so nothing starts it after a restart" in said.err
+    there.on("root", "mv", "/run/systemd/away", "/run/systemd/system")
+    said = laptop.site.cit(*install)
+    assert "kept running by systemd" in said.err
     assert "does not reach the repository yet" in said.err
     home = (there.on("root", "getent passwd citgit") or "").split(":")[5]
     there.on("root", f"cp -r ~{NODE}/.ssh {home}/.ssh && sed -i s,/home/{NODE},{home}, {home}/.ssh/config"
@@ -70,6 +75,7 @@ def test_the_whole_machine(node: tuple[Lab, Machine]) -> None:
     said = laptop.site.cit(*install)
     assert "kept running by systemd" in said.err
     laptop.publish("add-lab1")
+    until("the unit to last", lambda: pid(there, "root"), 30)
     first = pid(there, "root")
     build = laptop.ask("hello")
     assert laptop.final(build)["outcome"] == "passed"

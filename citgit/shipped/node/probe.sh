@@ -22,8 +22,7 @@ export XDG_RUNTIME_DIR
 if ! command -v systemctl >/dev/null 2>&1; then
     say unmanaged "there is no systemd"
 elif [ "$(id -u)" = 0 ]; then
-    systemctl is-system-running >/dev/null 2>&1 || [ "$(systemctl is-system-running 2>/dev/null)" = degraded ] &&
-        say manager system || say unmanaged "systemd does not run here"
+    [ -d /run/systemd/system ] && say manager system || say unmanaged "systemd does not run here"
 elif ! systemctl --user show-environment >/dev/null 2>&1; then
     say unmanaged "systemd has no manager for this user"
 elif [ "$(loginctl show-user "$(id -un)" --property=Linger --value 2>/dev/null)" = yes ] ||
