@@ -48,7 +48,7 @@ def spread(tasks: Callable[[], Iterable[Task]], work: Callable[[Task], Done]) ->
                 yield said[0]
     finally:
         for hand in started:
-            hand.terminate()
+            hand.kill()  # it only reads, and whoever forked it may have handlers of its own
             hand.join()
     for task in islice(tasks(), done, None):
         yield work(task)
