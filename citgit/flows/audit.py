@@ -11,7 +11,7 @@ from citgit.flows.archive import disputes
 from citgit.flows.builds import Repository
 from citgit.flows.chains import read_chain
 from citgit.flows.folders import listed, tip_in, tip_of
-from citgit.flows.layout import archive_commits, fold_fault, fold_of
+from citgit.flows.layout import archive_commits, difference, difference_fault
 from citgit.interfaces import Oid
 from citgit.model.build import Build, Link
 from citgit.model.names import Kind
@@ -90,9 +90,9 @@ def look(repository: Repository, step: Step) -> tuple[list[Build], Found]:
         return [], step.end or Found(step.ref, 0)
     builds: list[Build] = []
     try:
-        fold = fold_of(state, repository, place, step.link, step.before)
-        builds = list(_added(repository, step.ref, place.group, fold.added))
-        fault = ("" if step.link.key else step.link.fault) or fold_fault(state, repository, place, fold)
+        found = difference(state, repository, place, step.link, step.before)
+        builds = list(_added(repository, step.ref, place.group, found.added))
+        fault = ("" if step.link.key else step.link.fault) or difference_fault(state, repository, place, found)
     except CitError as error:
         return builds, _unread(step.ref, error)
     return builds, Found(step.ref, 1, f"commit {step.link.oid[:12]}: {fault}" if fault else "")

@@ -33,6 +33,7 @@ from citgit.rules.authority import alias_of, may_claim, runs_as_owner
 from citgit.rules.ids import job_digest, month_of
 from citgit.rules.placement import decide
 from citgit.rules.ranking import is_left
+from citgit.rules.requests import named_sources
 
 _PROVEN_KEPT = 1_000
 
@@ -112,10 +113,7 @@ def fetchable(sources: Sources, configs: Configs, url: str, request: Request) ->
 
 def _same_sources(config: CitToml, job: Job, request: Request) -> None:
     """Checks that what is checked out, and where, is what the job names. Raises Refused."""
-    named = [
-        (job.source.repo, job.source.ref, "."),
-        *((one.repo, one.ref, one.at.rstrip("/")) for one in job.source.also),
-    ]
+    named = named_sources(job)
     if len(named) != len(request.sources):
         raise Refused(f"the request has {len(request.sources)} sources, job {request.job!r} {len(named)}")
     for (repo, ref, at), pinned in zip(named, request.sources, strict=True):

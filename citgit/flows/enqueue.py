@@ -20,6 +20,7 @@ from citgit.model.record import Cause, CauseKind, Config, Outcome, PinnedSource,
 from citgit.model.request import TIP
 from citgit.rules.expand import Cell, ordered, promises
 from citgit.rules.ids import promise_id, trigger_digest, trigger_id
+from citgit.rules.requests import named_sources
 
 CONFIG_PATHS = ("cit.toml", ".cit/cit.toml", "jobs/", ".cit/jobs/")
 
@@ -287,12 +288,8 @@ def _placed(job: Job, pool: str) -> Job:
 
 
 def _pin(sources: Sources, config: CitToml, job: Job, change: Change) -> tuple[PinnedSource, ...]:
-    wanted = [
-        (job.source.repo, job.source.ref, "."),
-        *((also.repo, also.ref, also.at.rstrip("/")) for also in job.source.also),
-    ]
     pinned = []
-    for repo, ref, at in wanted:
+    for repo, ref, at in named_sources(job):
         if repo == "self" and not ref:
             pinned.append(PinnedSource(ref=f"refs/heads/{change.branch}", commit=change.commit, at=at))
             continue

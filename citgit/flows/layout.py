@@ -22,12 +22,12 @@ from citgit.rules.judge import promises_of
 _SUBJECT = pattern(r"archive: [0-9]+ builds of [a-z0-9._-]+ in [0-9-]{7}\n\n")
 
 
-class Fold(NamedTuple):
+class Difference(NamedTuple):
     """What one commit changed: what is wrong with that, the tips among its parents, the folders of builds it added."""
 
     fault: str
     tips: Sequence[Oid]
-    added: Mapping[str, Oid] = {}
+    added: Mapping[str, Oid]
 
 
 def archive_commits(state: State, tip: Oid, until: Oid | None = None) -> Iterator[tuple[Link, Oid | None]]:
@@ -64,32 +64,32 @@ def _before(state: State, link: Link) -> Oid | None:
 
 def archive_fault(state: State, repository: Repository, place: Place, link: Link, before: Oid | None) -> str:
     """What is wrong with one commit of an archive; "" if nothing is. Raises NotYet, NotFound."""
-    return fold_fault(state, repository, place, fold_of(state, repository, place, link, before))
+    return difference_fault(state, repository, place, difference(state, repository, place, link, before))
 
 
-def fold_of(state: State, repository: Repository, place: Place, link: Link, before: Oid | None) -> Fold:
+def difference(state: State, repository: Repository, place: Place, link: Link, before: Oid | None) -> Difference:
     """What a commit of an archive changed. Raises NotYet, NotFound."""
     tips = link.parents[1:] if before else link.parents
     if len(tips) > MOST_PARENTS:
-        return Fold(f"it adds {len(tips)} builds, at most {MOST_PARENTS}", tips)
+        return Difference(f"it adds {len(tips)} builds, at most {MOST_PARENTS}", tips, {})
     same = _days(state, read_link(state, before).tree) & _days(state, link.tree) if before else set()
     old = _folders(state, read_link(state, before).tree, same) if before else {}
     new = _folders(state, link.tree, same)
     changed = [build for build in old if new.get(build) != old[build]]
     gone = next((one for one in changed if one not in new or _counts(state, repository, place, one, old[one])), "")
     fault = f"it changes or drops {gone}, which was archived before" if gone else ""
-    return Fold(fault, tips, {one: new[one] for one in new if one not in old or one in changed})
+    return Difference(fault, tips, {one: new[one] for one in new if one not in old or one in changed})
 
 
-def fold_fault(state: State, repository: Repository, place: Place, fold: Fold) -> str:
+def difference_fault(state: State, repository: Repository, place: Place, found: Difference) -> str:
     """What is wrong with what a commit of an archive changed; "" if nothing is. Raises NotYet, NotFound."""
-    if fold.fault:
-        return fold.fault
-    found = {build: tip_of(state, folder) for build, folder in fold.added.items()}
-    if sorted(found.values()) != sorted(fold.tips):
+    if found.fault:
+        return found.fault
+    tips = {build: tip_of(state, folder) for build, folder in found.added.items()}
+    if sorted(tips.values()) != sorted(found.tips):
         return "its parents are not the tips of the builds that it adds"
-    for build, tip in found.items():
-        if fault := entry_fault(state, repository, place, build, tip, fold.added[build]):
+    for build, tip in tips.items():
+        if fault := entry_fault(state, repository, place, build, tip, found.added[build]):
             return f"build {build}: {fault}"
     return ""
 

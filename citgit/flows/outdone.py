@@ -21,9 +21,9 @@ def forget(state: State, snapshot: Snapshot, memory: Mapping[str, Oid]) -> Snaps
     A restored host, or a late copy of an old push, can make two ends of a build without anybody's lie. The archive's
     wins and the other one's ref is deleted: whoever saw that one must neither miss it for ever nor give it back.
     """
+    repository = Repository(state, snapshot)
     there = {
-        ref: tip for ref, tip in snapshot.behind.items()
-        if ref in memory and _is_outdone(state, snapshot, ref, memory[ref])
+        ref: tip for ref, tip in snapshot.behind.items() if ref in memory and _is_outdone(repository, ref, memory[ref])
     }  # fmt: skip
     if not there:
         return snapshot
@@ -38,12 +38,11 @@ def forget(state: State, snapshot: Snapshot, memory: Mapping[str, Oid]) -> Snaps
     )
 
 
-def _is_outdone(state: State, snapshot: Snapshot, ref: str, before: Oid) -> bool:
-    place = state.refs.parse(ref)
+def _is_outdone(repository: Repository, ref: str, before: Oid) -> bool:
+    place = repository.state.refs.parse(ref)
     if place is None or place.kind is not Kind.BUILD:
         return False
-    repository = Repository(state, snapshot)
     with suppress(NotYet, NotFound, Refused):
         entry = repository.entry(place.group, place.leaf)
-        return entry is not None and is_outdone(repository.build(ref, before), entry, snapshot.policies)
+        return entry is not None and is_outdone(repository.build(ref, before), entry, repository.snapshot.policies)
     return False

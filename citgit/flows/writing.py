@@ -52,21 +52,14 @@ def sign(
         state.objects.write("commit", data)
     # what this process signed itself it need not verify
     key = " ".join(actor.signer.public_key.split()[:2])
-    link = state.links[made.oid] = Link(
-        oid=made.oid, sha256=made.sha256, parents=made.parents, tree=made.tree, key=key, record=read_record(made)
+    record = read_record(made)
+    state.links[made.oid] = Link(
+        oid=made.oid, sha256=made.sha256, parents=made.parents, tree=made.tree, key=key, record=record
     )
     return Draft(
         ref=ref, old=parent.oid if parent else None, new=made.oid, data=data, kind=BY_BODY[type(body)].type.value,
-        parent=_parent(link) or parent_of(data),
+        parent=Parent(oid=made.oid, sha256=made.sha256, seq=record.head.seq, policy=record.head.policy),
     )  # fmt: skip
-
-
-def _parent(link: Link) -> Parent | None:
-    """What a record that follows must know of this one; None if it could not be read."""
-    if link.record is None:
-        return None
-    head = link.record.head
-    return Parent(oid=link.oid, sha256=link.sha256, seq=head.seq, policy=head.policy)
 
 
 def parent_at(state: State, tip: Oid) -> Parent:

@@ -73,8 +73,8 @@ class Verbs(click.Group):
         if found is None and not ctx.resilient_parsing:
             import difflib
 
-            near = difflib.get_close_matches(name, VERBS, n=1, cutoff=0.6)
-            hint = f"did you mean 'cit {near[0]}'?" if near else "'cit --help' lists them"
+            near = [f"'cit {one}'" for one in difflib.get_close_matches(name, VERBS, n=2, cutoff=0.6)]
+            hint = f"did you mean {' or '.join(near)}?" if near else "'cit --help' lists them"
             raise UsageError(f"no verb {name[:80]!r}", hint=hint)
         return _Other(name, found) if found else None
 
@@ -185,6 +185,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return report(_typed(arguments[start:]), error)
     except click.exceptions.Exit as leave:
         return leave.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        return 2
     except click.ClickException as error:
         return report(_typed(arguments[start:]), _usage(error, _typed(arguments[start:])))
     except (click.Abort, KeyboardInterrupt):

@@ -123,7 +123,7 @@ def _print_ref(found: Found, as_json: bool) -> None:
         emit({"ref": found.ref, "ok": ok, "commits": found.commits, "fault": found.fault, "partial": found.partial})
         return
     if not found.fault:
-        click.echo(f"{click.style('good', fg='green')}  {plain(found.ref)}  {found.commits} commits")
+        click.echo(f"{click.style('good', fg='green')}  {plain(found.ref)}  {many(found.commits, 'commit')}")
         return
     verdict = click.style("part", fg="yellow") if found.partial else click.style("BAD ", fg="red")
     click.echo(f"{verdict}  {plain(found.ref)}\n      {plain(found.fault)}")

@@ -1,7 +1,8 @@
-"""Whether a request is what its ref says: a person's, a trigger's whose id is its digest, or a promised one."""
+"""Whether a request is what its ref says: a person's, a trigger's or a promised one; what its job checks out."""
 
 from __future__ import annotations
 
+from citgit.model.job import Job
 from citgit.model.record import CauseKind, Promise, Request
 from citgit.rules.facts import Facts, Origin
 from citgit.rules.ids import promise_id, trigger_digest, trigger_id
@@ -29,6 +30,12 @@ def origin_of(actor: str, request: Request, facts: Facts, *, vouched: bool) -> O
         case CauseKind.PROMISE:
             promised = facts.promised(cause.build, cause.index)
             return promised.origin if promised else Origin("", "")
+
+
+def named_sources(job: Job) -> list[tuple[str, str, str]]:
+    """What a job checks out: repository, branch ("" for the one that is built), place below the workspace."""
+    also = [(one.repo, one.ref, one.at.rstrip("/")) for one in job.source.also]
+    return [(job.source.repo, job.source.ref, "."), *also]
 
 
 def promises_fault(build: str, promises: tuple[Promise, ...], before: int) -> str:

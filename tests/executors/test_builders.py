@@ -187,12 +187,12 @@ def test_a_worker_that_died_is_replaced(node: Node) -> None:
     build = node.ask("long")
     worker = node.start(*node.worker())
     try:
-        until("it to begin", lambda: list(node.folder.glob("builders/*/rooms/*/work/begun")))
+        until("it to begin", lambda: list(node.folder.glob("builders/*/rooms/*/*/begun")))
         until("the host to know", lambda: node.show(build)["state"] == "running")
     finally:
         worker.kill()
         worker.wait()
-    (begun,) = node.folder.glob("builders/*/rooms/*/work/begun")
+    (begun,) = node.folder.glob("builders/*/rooms/*/*/begun")
     builder = begun.owner()
     begun.with_name("end").touch()
     node.run(*node.worker("--once"))

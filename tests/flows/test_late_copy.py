@@ -35,6 +35,16 @@ def come_back() -> tuple[World, str, str]:
     return world, ref, tip
 
 
+def cancel_late(world: World) -> str:
+    """A cancel that was under way lands on what came back; its oid."""
+    node = world.nodes["anna"]
+    state = world.client(node)
+    repository = Repository(state, poll(state))
+    late = draft(state, node.actor, repository.snapshot, next(repository.active()), Cancel())
+    assert [one.answer for one in push(state, node.actor, [late])] == [Answer.DONE]
+    return late.new
+
+
 def test_a_ref_that_comes_back_after_its_archive_is_deleted_again() -> None:
     """Whoever remembers the final tip and finds the request there deletes what the host has, not what it had."""
     world, ref, tip = come_back()
@@ -63,11 +73,7 @@ def test_nobody_cancels_a_build_that_is_archived() -> None:
 def test_a_cancel_that_was_under_way_ends_nothing_again() -> None:
     """It lands on what came back: the archive's end stands, nobody is accused of a lie, and the ref goes."""
     world, ref, tip = come_back()
-    node = world.nodes["anna"]
-    state = world.client(node)
-    repository = Repository(state, poll(state))
-    late = draft(state, node.actor, repository.snapshot, next(repository.active()), Cancel())
-    assert [one.answer for one in push(state, node.actor, [late])] == [Answer.DONE]
+    cancel_late(world)
     state = world.client(world.nodes["arch0"])
     repository = Repository(state, poll(state))
     assert [one.state for one in repository.active()] == ["final"]
@@ -83,11 +89,8 @@ def test_a_cancel_that_was_under_way_ends_nothing_again() -> None:
 def test_who_saw_it_end_once_more_does_not_miss_it() -> None:
     """The reader who saw the late cancel, and finds the ref gone, neither alarms nor remembers it."""
     world, ref, _ = come_back()
-    anna, ben = world.client(world.nodes["anna"]), world.client(world.nodes["ben-asks"])
-    repository = Repository(anna, poll(anna))
-    late = draft(anna, world.nodes["anna"].actor, repository.snapshot, next(repository.active()), Cancel())
-    push(anna, world.nodes["anna"].actor, [late])
-    assert poll(ben).tips[ref] == late.new
+    late, ben = cancel_late(world), world.client(world.nodes["ben-asks"])
+    assert poll(ben).tips[ref] == late
     archiver = world.client(world.nodes["arch0"])
     archive(archiver, world.nodes["arch0"].actor, Repository(archiver, poll(archiver)), "default")
     seen = poll(ben)

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from programs.site import Site, make_site
 
+from citgit.programs.cit import main
+
 CIT = '[job.check]\ncommand = ["true"]\n'
 
 
@@ -55,6 +57,23 @@ def test_a_command_line_that_is_wrong(site: Site, argv: tuple[str, ...], error: 
     assert second.startswith("hint: ")
     assert hint in second
     assert said.out == ""
+
+
+@pytest.mark.parametrize("argv", [[], ["agent"], ["job"], ["policy"]], ids=str)
+def test_without_a_verb_there_is_help(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """As it is laid out, not on the line of an error."""
+    assert main(argv) == 2
+    out, err = capsys.readouterr()
+    lines = err.splitlines()
+    assert lines[0].startswith(" ".join(["Usage: cit", *argv]))
+    assert len(lines) > 10
+    assert lines[-1].strip().startswith("Example: cit ")
+    assert out == ""
+
+
+def test_a_verb_with_letters_in_the_wrong_order(site: Site) -> None:
+    """Both that it may have meant are named."""
+    assert site.cit("stauts", status=2).err.endswith("hint: did you mean 'cit stats' or 'cit status'?\n")
 
 
 def test_a_place_that_cannot_be_written(site: Site) -> None:
