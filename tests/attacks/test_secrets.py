@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 from programs.site import Site, make_site
+from services import need
 
 from citgit.errors import Refused
 from citgit.executors.bwrap import bwrap
@@ -121,7 +122,7 @@ ENCODED = base64.b64encode(b"user:" + VALUE.encode()).decode()
 def test_a_planted_secret_is_nowhere(site: Site, tmp_path: Path, executor: str) -> None:
     """Printed over two writes and over a buffer's end, encoded, in an error, a mark, a test and a file's name."""
     if executor == "bwrap" and not bwrap(Capture()).probe().ok:
-        pytest.skip("needs bubblewrap")
+        need("bubblewrap")
     site.commit("how", cit_toml=CIT.replace("env.secrets", f'place.executor = "{executor}"\nenv.secrets', 1))
     shown = site.cit("run", "tell", "--here", status=1)
     log = site.cit("log", "tell@main", ".").out

@@ -76,16 +76,25 @@ class Site:
             gone.rename(self.bare)
 
 
+def empty_home(patch: pytest.MonkeyPatch, home: Path) -> None:
+    """A HOME without settings of git or citgit, and none of the machine's."""
+    for key, value in {"HOME": home, "CITGIT_HOME": home / "citgit", "GIT_CONFIG_NOSYSTEM": "1"}.items():
+        patch.setenv(key, str(value))
+
+
+def as_anna(patch: pytest.MonkeyPatch, home: Path) -> None:
+    """An empty HOME, and a made-up person."""
+    empty_home(patch, home)
+    for who in ("AUTHOR", "COMMITTER"):
+        patch.setenv(f"GIT_{who}_NAME", "anna")
+        patch.setenv(f"GIT_{who}_EMAIL", "anna@example.org")
+
+
 def make_site(
     home: Path, patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str] | None, cit_toml: str, *init: str
 ) -> Site:
     """A checkout whose one commit holds cit.toml, pushed to a bare origin that keeps the state, made ready by init."""
-    for key, value in {
-        "HOME": str(home), "CITGIT_HOME": str(home / "citgit"), "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_AUTHOR_NAME": "anna", "GIT_AUTHOR_EMAIL": "anna@example.org", "GIT_COMMITTER_NAME": "anna",
-        "GIT_COMMITTER_EMAIL": "anna@example.org",
-    }.items():  # fmt: skip
-        patch.setenv(key, value)
+    as_anna(patch, home)
     site = Site(home / "project", home / "project.git", capsys)
     subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(site.bare)], check=True)
     subprocess.run(["git", "init", "-q", "-b", "main", str(site.top)], check=True)

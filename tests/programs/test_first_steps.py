@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from programs.site import Site, make_site
+from programs.site import Site, empty_home, make_site
 
 from citgit.programs.cit import main
 
@@ -15,12 +15,7 @@ CIT = '[job.check]\ncommand = ["true"]\n'
 
 def test_the_user_of_git_is_who_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The name that is set for all repositories names the person, and the commit of `cit init` is theirs."""
-    for key, value in {
-        "HOME": str(tmp_path),
-        "CITGIT_HOME": str(tmp_path / "citgit"),
-        "GIT_CONFIG_NOSYSTEM": "1",
-    }.items():
-        monkeypatch.setenv(key, value)
+    empty_home(monkeypatch, tmp_path)
     for key in ("XDG_CONFIG_HOME", "GIT_CONFIG_GLOBAL"):
         monkeypatch.delenv(key, raising=False)
     (tmp_path / ".gitconfig").write_text("[user]\n\tname = Anna M. Smith\n\temail = anna@example.org\n")

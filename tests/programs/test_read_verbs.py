@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from programs.site import as_anna
 
 from citgit.flows.builds import Repository
 from citgit.flows.poll import poll
@@ -48,12 +49,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A checkout of anna's with one build of each job: check passed, bad failed, big waits in pool default."""
     home = tmp_path_factory.mktemp("site")
     with pytest.MonkeyPatch.context() as patch:
-        for key, value in {
-            "HOME": str(home), "CITGIT_HOME": str(home / "citgit"), "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_AUTHOR_NAME": "anna", "GIT_AUTHOR_EMAIL": "anna@example.org", "GIT_COMMITTER_NAME": "anna",
-            "GIT_COMMITTER_EMAIL": "anna@example.org",
-        }.items():  # fmt: skip
-            patch.setenv(key, value)
+        as_anna(patch, home)
         top = home / "project"
         top.mkdir()
         made = Site(top, {})

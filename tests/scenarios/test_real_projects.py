@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from pages.browser import browser, window
 from pages.parsed import Page, assert_harmless
-from programs.site import Site
+from programs.site import Site, as_anna
 from services import need
 
 pytestmark = pytest.mark.heavy
@@ -186,12 +186,7 @@ def made(
     archive = fetched(project.source, project.sha256)
     home = tmp_path_factory.mktemp(project.name)
     with pytest.MonkeyPatch.context() as patch:
-        for key, value in {
-            "HOME": str(home), "CITGIT_HOME": str(home / "citgit"), "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_AUTHOR_NAME": "anna", "GIT_AUTHOR_EMAIL": "anna@example.org", "GIT_COMMITTER_NAME": "anna",
-            "GIT_COMMITTER_EMAIL": "anna@example.org",
-        }.items():  # fmt: skip
-            patch.setenv(key, value)
+        as_anna(patch, home)
         site = Site(home / "project", home / "project.git")
         site.top.mkdir()
         subprocess.run(["tar", "xf", str(archive), "--strip-components=1", "-C", str(site.top)], check=True)
