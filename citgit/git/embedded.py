@@ -172,6 +172,9 @@ class EmbeddedObjects:
             seen.add(each)
             if len(seen) > _MOST_LINKED:
                 return False
+            if not names and self.host.loose_kind(each) not in ("blob", ""):
+                # what a tree's entry says of it is not so: linked, it would stand for all that it reaches
+                return False
             found = self.own.link(self.host, each)
             if found is None:
                 return False

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shutil
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -137,6 +136,14 @@ class GitObjects:
                 return True
         return False if self.has(oid) else None
 
+    def loose_kind(self, oid: Oid) -> str:
+        """The type of an object that is a file of its own, by its first bytes; "" if there is no such file."""
+        try:
+            with open(self._loose(oid), "rb", buffering=0) as file:
+                return zlib.decompressobj().decompress(file.read(64), 32).split(b" ")[0].decode("ascii", "replace")
+        except (OSError, zlib.error):
+            return ""
+
     @contextlib.contextmanager
     def group(self) -> Iterator[None]:
         """What is written inside is durable only when this ends: together, which is cheaper. Raises NodeFull."""
@@ -199,6 +206,8 @@ class GitObjects:
 
     def _copy(self, other: GitObjects, oid: Oid) -> None:
         """A loose object as it is, however large: its bytes are checked when it is read."""
+        import shutil  # slow to load, and hardly ever needed
+
         try:
             source = open(other._loose(oid), "rb")  # noqa: SIM115
         except OSError as error:

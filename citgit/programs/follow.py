@@ -93,8 +93,9 @@ class Follower:
             if self.done():
                 return self.status()
             until = self.clone.state.clock.monotonic() + _ASK_S
-            while not self.output() and self.clone.state.clock.monotonic() < until:
-                self.clone.state.clock.sleep(_LOOK_S)
+            while self.clone.state.clock.monotonic() < until:
+                if not self.output():
+                    self.clone.state.clock.sleep(_LOOK_S)
 
     def _elsewhere(self, build: Build, place: str) -> FarLog | None:
         """The log on another node; None if it is a person's machine, which nobody else reads."""

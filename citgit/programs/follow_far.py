@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from citgit.errors import CitError, NodeAway
 from citgit.model.build import Build
 from citgit.model.policy import PolicyView
-from citgit.programs.log_place import open_log, pause
+from citgit.programs.log_place import Closes, open_log, pause
 from citgit.wiring import logs
 from citgit.wiring.clone import Clone
-from citgit.wiring.logs import Line
+from citgit.wiring.logs import Line, LogSource
 
 _AGAIN_S = 1.0
 
@@ -42,6 +42,7 @@ class FarLog:
             self.fault = self.fault or "the node does not answer"
 
     def _read(self) -> None:
+        source: LogSource | None = None
         try:
             source = open_log(self._clone, self._policy, self._build, self._again)
             for one in logs.watch(source, self._over):
@@ -52,6 +53,9 @@ class FarLog:
             self.fault = ""
         except CitError as error:
             self.fault = error.message
+        finally:
+            if isinstance(source, Closes):
+                source.close()
 
     def _again(self, error: NodeAway) -> bool:
         self.fault = error.message

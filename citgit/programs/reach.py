@@ -69,8 +69,9 @@ def _warn(clone: Clone, snapshot: Snapshot) -> None:
     A frozen host, or one that shows others something else, looks like the last two.
     """
     if snapshot.alarms and _is_here_still(clone):
-        where = f"the state is still in this repository, and {clone.state.remote.url} has none yet"
-        click.echo(f"note: {where}: 'cit init' moves it there", err=True)
+        url = clone.state.remote.url
+        click.echo(f"note: {url} has no state, and this repository has one: 'cit init' moves it there", err=True)
+        click.echo(f"hint: if {url} had one before, it lost it; 'cit doctor' tells what is missed", err=True)
         return
     repository = Repository(clone.state, snapshot)
     quiet = silent(repository, clone.state.clock.now())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from citgit.errors import UsageError
+from citgit.errors import NotFound, UsageError
 from citgit.flows.builds import Repository
 from citgit.flows.compare import ask
 from citgit.model.build import Build
@@ -136,8 +136,15 @@ def _not_there(clone: Clone, commit: str, require: Sequence[str], passes: Sequen
 
     there = [(one.request.job, one.request.cell) for one in passes if one.request]
     config = read_cit(config_files(clone.top, commit))
-    cells = [(job, one.cell) for job in require for one in resolve(config, job, parameters={})]
-    return [" ".join([job, *map("=".join, cell.items())]) for job, cell in cells if (job, cell) not in there]
+    missing = []
+    for job in require:
+        try:
+            cells = [one.cell for one in resolve(config, job, parameters={})]
+        except (NotFound, UsageError):  # no such job, or one that has to be told something
+            missing.append(job)
+            continue
+        missing += [" ".join([job, *map("=".join, cell.items())]) for cell in cells if (job, cell) not in there]
+    return missing
 
 
 def worst(listed: list[Build]) -> int:

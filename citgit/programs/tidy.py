@@ -52,6 +52,8 @@ def command(
     """
     out = _Out(as_json, dry_run)
     if build:
+        if home or url or days is not None or cap or packing or only_logs or dry_run:
+            raise UsageError("--workspace removes one alone, at once", hint="leave out the other options")
         _workspace(directory, build, out)
         return
     chosen = [Path(home)] if home else homes()
@@ -98,8 +100,6 @@ class _Out:
 
 def _workspace(directory: str, build: str, out: _Out) -> None:
     """Has the node remove a workspace. Raises NotFound, NotYet, Refused, NodeAway."""
-    if out.dry:
-        raise UsageError("a node is not asked what it would remove", hint="leave out --dry-run")
     from citgit.wiring.nodes import Cleaned, far  # slow to load
 
     clone = open_clone(Path(directory))

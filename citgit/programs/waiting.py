@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 SOON = 2.0
 """Seconds after which words come; a bar comes after a quarter of that. What is quicker shows nothing."""
 
+_DRAW = 0.1
+
 Count = Callable[[int, int], None]
 """Is told how much is done, and of how much (0: nobody knows)."""
 
@@ -28,8 +30,8 @@ def waiting(what: str, *, rows: bool = False, size: bool = False) -> Iterator[Co
     """Tells of work that takes long; with --json, or where stderr is no terminal, it says nothing.
 
     Nothing moves before the first count, since ssh may be asking for something at the same terminal. `rows`: the
-    verb prints as it goes, which is enough where stdout is a terminal too; no thread is started before the first of
-    them. `size`: it is bytes that are counted.
+    verb prints as it goes, which is enough where stdout is a terminal too; it may fork, so no thread is started.
+    `size`: it is bytes that are counted.
     """
     if not _is_watched():
         yield lambda done, of: None
@@ -54,6 +56,7 @@ class _Shown:
         self._began = time.monotonic()
         self._bar: Progress | None = None
         self._task: TaskID | None = None
+        self._drawn = 0.0
         self._words = threading.Timer(SOON, lambda: click.echo(f"{what} …", err=True))
         self._words.daemon = True
         if not counts:
@@ -66,8 +69,10 @@ class _Shown:
             return
         if self._bar is None:
             self._begin(of)
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=done, total=of or None)
+        now = time.monotonic()
+        if self._bar is not None and self._task is not None and (now - self._drawn >= _DRAW or done == of):
+            self._drawn = now
+            self._bar.update(self._task, completed=done, total=of or None, refresh=True)
 
     def end(self) -> None:
         """Takes it away."""
@@ -84,6 +89,7 @@ class _Shown:
             TextColumn("{task.description}", markup=False),
             *(counted if of else [TextColumn("{task.completed}", markup=False)]), TimeElapsedColumn(),
             console=Console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False,
+            auto_refresh=False,
         )  # fmt: skip
         self._bar.start()
         self._task = self._bar.add_task(self._what, total=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,8 +62,13 @@ def _known(folder: Path, host_key: str) -> Sequence[str]:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     # a connection that is shared is for who trusts the same key: its name is made of these options
     file = folder / f"known_hosts.{hashlib.sha256(host_key.encode()).hexdigest()[:16]}"
-    file.write_text(f"{_ALIAS} {host_key}\n")
+    if not file.exists():
+        # others may be reading it, or making it too
+        scratch = file.with_name(f"{file.name}.{os.getpid()}")
+        scratch.write_text(f"{_ALIAS} {host_key}\n")
+        scratch.replace(file)
+    quoted = str(file).replace("%", "%%")
     return (
-        "-o", f"HostKeyAlias={_ALIAS}", "-o", f"UserKnownHostsFile={file}", "-o", "GlobalKnownHostsFile=/dev/null",
+        "-o", f"HostKeyAlias={_ALIAS}", "-o", f'UserKnownHostsFile="{quoted}"', "-o", "GlobalKnownHostsFile=/dev/null",
         "-o", "StrictHostKeyChecking=yes",
     )  # fmt: skip

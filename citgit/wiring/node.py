@@ -183,7 +183,7 @@ def state(agent: str) -> dict[str, Any]:
     lines = files.log.read_text(errors="replace").splitlines()[-5:] if files.log.exists() else []
     return {
         "agent": agent, "version": __version__, "supervisor": supervise.running(files, _MACHINE),
-        "systemd": _unit_file(agent).exists() or _system_unit(agent).exists(), "drained": drained(home),
+        "systemd": _unit_file(agent).exists() or _is_systems(agent), "drained": drained(home),
         "builds": sorted(unfinished(home)),
         "home": str(home), "log": str(files.log), "says": [line[:300] for line in lines],
     }  # fmt: skip
@@ -240,9 +240,19 @@ def _system_unit(agent: str) -> Path:
     return Path("/etc/systemd/system") / _unit(agent)
 
 
+def _is_systems(agent: str) -> bool:
+    """Whether the agent of this account is a service of the machine, and not another account's of that name is."""
+    import pwd
+
+    try:
+        return f"User={pwd.getpwuid(os.geteuid()).pw_name}\n" in _system_unit(agent).read_text()
+    except (OSError, KeyError):
+        return False
+
+
 def _refuse_systems(agent: str, verb: str) -> None:
     """Raises Refused if systemd keeps the worker running for the whole machine: only root may say otherwise."""
-    if _system_unit(agent).exists():
+    if _is_systems(agent):
         raise Refused(
             f"systemd keeps the worker of {agent!r} running for the whole machine",
             hint=f"as root: systemctl {verb} {_unit(agent)}",

@@ -33,13 +33,14 @@ def spread(tasks: Callable[[], Iterable[Task]], work: Callable[[Task], Done]) ->
     started = []
     done = 0
     try:
-        for at in range(hands if hands > 1 else 0):
-            ours, theirs = context.Pipe(duplex=False)
-            started.append(context.Process(target=_hand, args=(theirs, at, hands, tasks, work), daemon=True))
-            started[-1].start()
-            theirs.close()
-            pipes.append(ours)
         with contextlib.suppress(EOFError, OSError):
+            for at in range(hands if hands > 1 else 0):
+                ours, theirs = context.Pipe(duplex=False)
+                pipes.append(ours)
+                hand = context.Process(target=_hand, args=(theirs, pipes, at, hands, tasks, work), daemon=True)
+                hand.start()
+                started.append(hand)
+                theirs.close()
             while pipes:
                 said: Any = pipes[done % hands].recv()
                 if said == _END:
@@ -55,8 +56,11 @@ def spread(tasks: Callable[[], Iterable[Task]], work: Callable[[Task], Done]) ->
 
 
 def _hand(
-    pipe: Connection, at: int, step: int, tasks: Callable[[], Iterable[Task]], work: Callable[[Task], Done]
-) -> None:
+    pipe: Connection, others: list[Connection], at: int, step: int, tasks: Callable[[], Iterable[Task]],
+    work: Callable[[Task], Done],
+) -> None:  # fmt: skip
+    for one in others:
+        one.close()  # or it would write on for ever once nobody reads any more
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever waits for this ends it
     gc.disable()  # what is read is kept, and would be looked through again and again
     with contextlib.suppress(Exception):  # what is wrong is said by whoever does it again

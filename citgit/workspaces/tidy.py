@@ -67,13 +67,13 @@ def leftovers(home: Path, now: int, *, days: int | None = None, cap: int | None 
 
 
 def drop(path: Path) -> int | None:
-    """Removes a folder, whenever it was made; the bytes that it took, None if it was in use."""
+    """Removes a folder, whenever it was made; the bytes that it took, None if that failed."""
     one = Leftover("workspace", path, _size(path), 0, "asked for")
     return one.size if remove(one) else None
 
 
 def remove(leftover: Leftover) -> bool:
-    """Removes it; False if it was in use, or somebody else was faster. Never follows a link out of its folder."""
+    """Removes it; False if not all of it may go, or somebody else was faster. Never follows a link out of it."""
     target = leftover.path.with_name(f"{_GONE}{leftover.path.name.removeprefix(_GONE)}")
     try:
         if target != leftover.path:

@@ -265,6 +265,23 @@ def test_a_huge_file_in_a_record_stops_no_fetch(host: Path, monkeypatch: pytest.
     assert own.read(huge, limit=1 << 25)[1] == b"x" * (17 << 20)
 
 
+def test_a_file_that_is_a_folder_hides_nothing(host: Path) -> None:
+    """A tree may call a tree a file: linked as one, it would stand for what it holds when an honest one names it."""
+    store = GitObjects(host)
+    blob = store.write("blob", b"held")
+    inner = store.write_tree([Entry("f", 0o100644, blob)])
+    tips = []
+    for name, mode in (("x", 0o100644), ("sub", 0o040000)):
+        tree = store.write_tree([Entry(name, mode, inner)])
+        text = f"tree {tree}\nauthor e <e@x> 1 +0000\ncommitter e <e@x> 1 +0000\n\n{name}\n"
+        tips.append(store.write("commit", text.encode()))
+    objects, own = client(host, "anna").objects, GitObjects(host.with_name("anna.git"))
+    assert isinstance(objects, EmbeddedObjects)
+    assert objects.keep(tips[:1]) is False
+    assert objects.keep(tips[1:]) is True
+    assert own.read(blob) == ("blob", b"held")
+
+
 def _refused(source: str, target: str) -> None:
     raise PermissionError(errno.EPERM, "not permitted", source)
 

@@ -23,7 +23,8 @@ def test_the_state_moves_to_the_origin(site: Site) -> None:
     """Other verbs name the way; afterwards all is as before, at the origin alone."""
     assert "'cit init' moves it there" in site.cit("policy", "invite", "ben", status=3).err
     told = site.cit("status").err
-    assert f"{site.bare} has none yet: 'cit init' moves it there" in told
+    assert f"{site.bare} has no state, and this repository has one: 'cit init' moves it there" in told
+    assert f"if {site.bare} had one before, it lost it" in told
     assert "alarm" not in told, "nothing was lost"
     assert "'cit init' moves it there" in site.cit("doctor", status=1).out
     assert f"moved the state from this repository to {site.bare}: 2 refs" in site.cit("init").out

@@ -8,6 +8,7 @@ import pty
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -55,7 +56,7 @@ def to_the_end(ours: int) -> str:
 _SOON = """
 import sys
 from citgit.programs import waiting
-waiting.SOON = 0
+waiting.SOON = waiting._DRAW = 0
 from citgit.programs.cit import main
 sys.exit(main(sys.argv[1:]))
 """
@@ -109,6 +110,20 @@ def test_what_is_quick_shows_nothing(site: Site) -> None:
     argv = [sys.executable, "-m", "citgit.programs.cit", "verify", "--all"]
     _, screen = at_terminal(argv, site.top)
     assert "verifying" not in screen
+
+
+def test_who_prints_rows_may_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bar beside rows has no thread of its own, or a verification would keep to one processor."""
+    ours, theirs = pty.openpty()
+    with open(theirs, "w") as stderr, monkeypatch.context() as patch:
+        patch.setattr("citgit.programs.waiting.SOON", 0)
+        patch.setattr(sys, "stderr", stderr)
+        before = threading.active_count()
+        with waiting("verifying", rows=True) as count:
+            count(1, 0)
+            count(2, 0)
+            assert threading.active_count() == before
+    assert "verifying" in to_the_end(ours)
 
 
 def test_nothing_moves_before_the_first_count(monkeypatch: pytest.MonkeyPatch) -> None:

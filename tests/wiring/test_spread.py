@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
@@ -76,6 +77,32 @@ def test_an_error_is_told_where_it_belongs() -> None:
     with pytest.raises(NotFound, match="no five"):
         take()
     assert seen == [0, 1, 2, 3, 4]
+
+
+def test_a_parent_that_is_killed_leaves_no_process() -> None:
+    """Its processes would write on into a pipe that nobody reads, with all that it had in memory."""
+    ours, theirs = os.pipe()
+    parent = os.fork()
+    if parent == 0:
+        found = spread(counted(1_000_000), lambda task: b"x" * 100_000)
+        next(found)
+        os.write(theirs, b"%d\n" % len(psutil.Process().children()))
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.close(theirs)
+    with os.fdopen(ours) as told:  # its end is that nobody has the other one any more
+        assert told.readline() == "3\n"
+        assert told.read() == ""
+    os.waitpid(parent, 0)
+
+
+def test_where_no_process_can_be_made_it_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine may be full of them."""
+
+    def refuse() -> int:
+        raise OSError(errno.EAGAIN, "no more processes")
+
+    monkeypatch.setattr(os, "fork", refuse)
+    assert list(spread(counted(5), lambda task: task)) == [0, 1, 2, 3, 4]
 
 
 def children() -> set[int]:

@@ -18,5 +18,8 @@ def serve(asked: Asked, talk: Talk) -> None:
         raise NotYet(f"attempt {asked.words[0][:12]} has not ended", hint="'cit cancel' ends a build")
     freed = drop(workspace_of(kept))
     if freed is None:
-        raise Errored("the workspace cannot be removed", hint="somebody works in it, or removes it too: try again")
+        raise Errored(
+            "the workspace cannot be removed",
+            hint="somebody else removes it just now, or this account may not remove all of it",
+        )
     talk.say(Cleaned(freed=freed))
